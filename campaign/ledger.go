@@ -1,0 +1,53 @@
+package campaign
+
+import "time"
+
+// Staged is a row that was handed over to the stream: its task carries Gen.
+type Staged struct {
+	Seq int64
+	Gen int64
+}
+
+// Skip moves a row that was still waiting to skipped.
+type Skip struct {
+	Seq    int64
+	Reason SkipReason
+	Detail string
+}
+
+// Observation is evidence to be folded in, with what was found beside it.
+type Observation struct {
+	Evidence
+
+	// QueueID and UniqueID are adopted by a row that has none: the message was
+	// found in the provider's lists.
+	QueueID, UniqueID string
+
+	// NextPoll is when to ask again; zero after a poll: never. Evidence that
+	// comes by itself (webhook, send) leaves the schedule alone when it is
+	// zero. A settled row is never asked for again, whatever it says.
+	NextPoll time.Time
+}
+
+// Event is one line of a campaign's timeline: what happened to it, in the
+// order it happened.
+type Event struct {
+	At     time.Time   `json:"at"`
+	Kind   EventKind   `json:"kind"`
+	From   State       `json:"from,omitempty"`
+	To     State       `json:"to,omitempty"`
+	Reason PauseReason `json:"reason,omitempty"`
+	Detail string      `json:"detail,omitempty"`
+}
+
+// EventKind says what an Event is about.
+type EventKind string
+
+// The kinds.
+const (
+	EventCreated   EventKind = "created"
+	EventState     EventKind = "state"     // From, To and Reason tell the move
+	EventPlan      EventKind = "plan"      // pace, schedule or senders changed
+	EventImported  EventKind = "imported"  // an import was completed
+	EventDiscarded EventKind = "discarded" // an unfinished import was taken back
+)
