@@ -1,0 +1,52 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Help is the text of `herald help sandbox`: at most 60 lines of 80 columns.
+func Help() string {
+	var b strings.Builder
+	b.WriteString(`The sandbox simulates the Periskope send API. Nothing is sent to anybody.
+herald uses it by itself until you configure a key and ask for live mode.
+herald sandbox runs it alone, for other programs and for the official SDK
+(env: "local" expects it on localhost:8080).
+
+Settings
+  seed         repeats a run: same requests, same outcomes, delays and ids
+  speed        1 = the real pace, about 3 s per text and phone; 60 = a minute
+               per second; instant = everything at once
+  rate limit   requests per window, above it 429; off unless given
+  latency      added to each answer, e.g. 80ms to 400ms
+  journal      a file that keeps messages across restarts
+
+Magic numbers: any country, by their last seven digits (+1 201 555 0404)
+`)
+	for _, m := range MagicNumbers() {
+		fmt.Fprintf(&b, "  ...%s %s  %s\n", m.Suffix[:3], m.Suffix[3:], m.Behavior)
+	}
+	b.WriteString(`Other numbers are delivered; 60 % read, 2 % are offline for long or for good.
+
+Control API (loopback only, no token)
+  GET    /_sim/state                       everything in numbers
+  GET    /_sim/acceptances                 each accepted message, NDJSON
+  POST   /_sim/faults                      arm a fault (below) or a list
+  GET    /_sim/faults                      armed faults; DELETE disarms all
+  POST   /_sim/phones/PHONE/disconnect     {"reason":"logged_out"|"banned"}
+  POST   /_sim/phones/PHONE/connect        what waited is sent in order
+  POST   /_sim/clock/advance               {"by":"2h"}
+  POST   /_sim/reset                       forget all messages
+
+Faults: {"kind":"status","status":503,"rate":0.05}
+  kind     status reset hang latency malformed empty no_queue_id
+           repeat_queue_id slow_body huge_body cut_body status_late list_late
+  when     before | after the message is accepted
+  route    send (default) status queues messages phones contacts webhooks any
+  rate     probability; next: only the next n; numbers: only to these
+  status   400-599; html, retry_after, rate_limit_reset shape the answer
+  delay    e.g. "1500ms", for latency, hang, slow_body, *_late
+  size     bytes, for huge_body and cut_body
+`)
+	return b.String()
+}
