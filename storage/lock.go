@@ -1,0 +1,78 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+const lockName = "LOCK"
+
+// DirLock is the exclusive right to a data directory. It ends with Unlock or
+// with the process, however that ends.
+type DirLock struct{ file *os.File }
+
+// LockDir takes the data directory for this process, creating it when
+// missing. Two processes on one directory would each send the same rows, and
+// two embedded NATS servers on one store lose messages without a word. The
+// second one gets a *campaign.Error with CodeConflict that names the first.
+func LockDir(dir string, mode campaign.Mode) (*DirLock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, &campaign.Error{
+			Code: campaign.CodeUnavailable, What: "create the data directory", Err: err,
+			Hint: "choose a data_dir that this user may write to",
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, &campaign.Error{
+			Code: campaign.CodeUnavailable, What: "lock the data directory", Err: err,
+			Hint: "choose a data_dir that this user may write to",
+		}
+	}
+	if err := lockFile(f); err != nil {
+		holder := readHolder(f)
+		_ = f.Close() // the lock was not had; nothing to lose
+		if !errors.Is(err, errLocked) {
+			return nil, &campaign.Error{
+				Code: campaign.CodeUnavailable, What: "lock " + dir, Err: err,
+				Hint: "the data directory must be on a local disk that supports file locks",
+			}
+		}
+		return nil, conflict("stop it or wait for its end, or use another data_dir; `herald status` works beside it",
+			"another herald%s is using %s", holder, dir)
+	}
+	if err := writeHolder(f, mode); err != nil {
+		return nil, errors.Join(fmt.Errorf("write %s: %w", f.Name(), err), f.Close())
+	}
+	return &DirLock{file: f}, nil
+}
+
+// errLocked says that another process has the lock.
+var errLocked = errors.New("locked by another process")
+
+func writeHolder(f *os.File, mode campaign.Mode) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt(fmt.Appendf(nil, "pid %d, %s\n", os.Getpid(), mode), 0)
+	return err
+}
+
+// readHolder is " (pid 12, live)", or nothing when the file does not say.
+func readHolder(f *os.File) string {
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, 100))
+	if text := strings.TrimSpace(string(b)); err == nil && strings.HasPrefix(text, "pid ") {
+		return " (" + text + ")"
+	}
+	return ""
+}
+
+// Unlock gives the directory free. The file stays: removing it would let two
+// processes lock two files of the same name.
+func (l *DirLock) Unlock() error { return errors.Join(unlockFile(l.file), l.file.Close()) }

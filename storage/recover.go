@@ -1,0 +1,104 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+// Recovery is what Recover found.
+type Recovery struct {
+	Unknown  int64 // calls that were under way: nobody knows what came of them
+	Returned int64 // rows taken back from the stream
+}
+
+// interrupted is the detail of a row whose call nobody finished. People read
+// it in reports.
+const interrupted = "herald stopped during the call"
+
+// Recover puts the ledger in order after a crash. Rows in submitting under an
+// older epoch than their sender's lease has now become unknown: whoever sent
+// them is fenced off. alone says that this process is the only one on the
+// ledger and sends nothing yet; then every row in submitting becomes unknown,
+// and every staged row is pending again, whatever is in the stream.
+//
+// Without alone, call it after acquiring a lease; staged rows are left to
+// Unstage.
+func (s *Store) Recover(ctx context.Context, alone bool) (Recovery, error) {
+	var found Recovery
+	var err error
+	found.Unknown, err = write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
+		return t.orphans(ctx, alone)
+	})
+	if err == nil && alone {
+		found.Returned, err = s.Unstage(ctx, "", time.Time{})
+	}
+	return found, s.fail("recover the ledger", err)
+}
+
+const submittingQuery = `SELECT r.campaign_n, r.seq, r.gen, r.attempt, r.claimed_at, r.epoch, COALESCE(l.epoch, 0) AS lease_epoch
+	FROM recipients r LEFT JOIN leases l ON l.sender_n = r.sender_n WHERE r.status = 'submitting'`
+
+// orphans moves calls that nobody will settle to unknown. There are never more
+// than the calls that can be under way at once.
+func (t *tx) orphans(ctx context.Context, all bool) (int64, error) {
+	var rows []struct {
+		rowKey
+		Gen        int64 `db:"gen"`
+		Attempt    int   `db:"attempt"`
+		ClaimedAt  int64 `db:"claimed_at"`
+		Epoch      int64 `db:"epoch"`
+		LeaseEpoch int64 `db:"lease_epoch"`
+	}
+	if err := t.SelectContext(ctx, &rows, submittingQuery); err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, row := range rows {
+		if !all && row.Epoch >= row.LeaseEpoch {
+			continue
+		}
+		_, err := t.exec(ctx, "UPDATE recipients SET status = 'unknown', detail = ? WHERE campaign_n = ? AND seq = ?",
+			interrupted, row.Campaign, row.Seq)
+		if err != nil {
+			return 0, err
+		}
+		_, err = t.exec(ctx, `
+			INSERT INTO attempts (campaign_n, seq, gen, number, started_at, outcome, detail) VALUES (?, ?, ?, ?, ?, 'unknown', ?)
+			ON CONFLICT (campaign_n, seq, gen) DO NOTHING`,
+			row.Campaign, row.Seq, row.Gen, row.Attempt, row.ClaimedAt, interrupted)
+		if err != nil {
+			return 0, err
+		}
+		t.move(row.Campaign, submitting, unknown, 1)
+		n++
+	}
+	return n, nil
+}
+
+// ReturnUnknown moves unknown rows to pending, not before a time: it is proven
+// that the message was not taken, or the operator decided to send it again. It
+// returns how many rows it moved; others stay as they are.
+func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, seqs []int64, notBefore time.Time, detail string) (int64, error) {
+	n, err := write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
+		number, _, err := t.campaignState(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		var moved int64
+		for _, seq := range seqs {
+			n, err := t.exec(ctx, `
+				UPDATE recipients SET status = 'pending', not_before = ?, detail = ?
+				WHERE campaign_n = ? AND seq = ? AND status = 'unknown'`, millis(notBefore), detail, number, seq)
+			if err != nil {
+				return 0, err
+			}
+			moved += n
+		}
+		t.move(number, unknown, pending, moved)
+		return moved, nil
+	})
+	return n, s.fail(fmt.Sprintf("return unknown rows of campaign %s", id), err)
+}

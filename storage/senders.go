@@ -1,0 +1,102 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+// EnsureSender is the sender of a phone, minted when the ledger sees it first.
+func (s *Store) EnsureSender(ctx context.Context, phone campaign.Phone) (campaign.Sender, error) {
+	if phone == "" {
+		return campaign.Sender{}, errors.New("ensure a sender: the phone is empty")
+	}
+	id, err := write(ctx, s, func(ctx context.Context, t *tx) (campaign.SenderID, error) {
+		_, err := t.exec(ctx, "INSERT INTO senders (id, phone, created_at) VALUES (?, ?, ?) ON CONFLICT (phone) DO NOTHING",
+			campaign.NewSenderID(), string(phone), t.now())
+		if err != nil {
+			return "", err
+		}
+		var id campaign.SenderID
+		err = t.row(ctx, "SELECT id FROM senders WHERE phone = ?", string(phone)).Scan(&id)
+		return id, err
+	})
+	if err != nil {
+		return campaign.Sender{}, s.fail(fmt.Sprintf("ensure sender %s", phone), err)
+	}
+	return campaign.Sender{ID: id, Phone: phone}, nil
+}
+
+// Senders is every sender, the oldest first.
+func (s *Store) Senders(ctx context.Context) ([]campaign.Sender, error) {
+	var rows []senderRow
+	if err := s.readers.SelectContext(ctx, &rows, "SELECT n, id, phone FROM senders ORDER BY n"); err != nil {
+		return nil, s.fail("list senders", err)
+	}
+	senders := make([]campaign.Sender, len(rows))
+	for i, r := range rows {
+		senders[i] = campaign.Sender{ID: r.ID, Phone: r.Phone}
+	}
+	return senders, nil
+}
+
+type senderRow struct {
+	N     int64             `db:"n"`
+	ID    campaign.SenderID `db:"id"`
+	Phone campaign.Phone    `db:"phone"`
+}
+
+// senderNumber is the sender's number in the ledger; "" has 0.
+func (s *Store) senderNumber(ctx context.Context, id campaign.SenderID) (int64, error) {
+	if id == "" {
+		return 0, nil
+	}
+	if n, ok := s.senders.Load(id); ok {
+		return n.(int64), nil //nolint:forcetypeassert // only int64 is stored
+	}
+	row, err := s.readSender(ctx, "SELECT n, id, phone FROM senders WHERE id = ?", id)
+	return row.N, err
+}
+
+// sender is the reverse of senderNumber.
+func (s *Store) sender(ctx context.Context, number int64) (campaign.Sender, error) {
+	if number == 0 {
+		return campaign.Sender{}, nil
+	}
+	if known, ok := s.senderIDs.Load(number); ok {
+		return known.(campaign.Sender), nil //nolint:forcetypeassert // only senders are stored
+	}
+	row, err := s.readSender(ctx, "SELECT n, id, phone FROM senders WHERE n = ?", number)
+	return campaign.Sender{ID: row.ID, Phone: row.Phone}, err
+}
+
+func (s *Store) readSender(ctx context.Context, query string, arg any) (senderRow, error) {
+	var row senderRow
+	err := s.readers.GetContext(ctx, &row, s.readers.Rebind(query), arg)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, &campaign.Error{Code: campaign.CodeNotFound, What: fmt.Sprintf("no such sender %v", arg)}
+	}
+	if err != nil {
+		return row, err
+	}
+	s.senders.Store(row.ID, row.N)
+	s.senderIDs.Store(row.N, campaign.Sender{ID: row.ID, Phone: row.Phone})
+	return row, nil
+}
+
+// SenderUsage is how many intents a sender had in the last 60 minutes and 24
+// hours, as its caps count them: a minute that lies partly inside counts whole.
+func (s *Store) SenderUsage(ctx context.Context, id campaign.SenderID) (hour, day int64, err error) {
+	sender, err := s.senderNumber(ctx, id)
+	if err != nil {
+		return 0, 0, s.fail("read a sender's usage", err)
+	}
+	var w window
+	minute := s.now() / minuteMillis
+	err = s.readers.SelectContext(ctx, &w, s.readers.Rebind(
+		"SELECT minute, n FROM sender_usage WHERE sender_n = ? AND minute >= ? ORDER BY minute"), sender, minute-dayMinutes)
+	return w.used(minute - hourMinutes), w.used(minute - dayMinutes), s.fail("read a sender's usage", err)
+}

@@ -1,0 +1,67 @@
+package storagetest
+
+import (
+	"testing"
+
+	"github.com/herald-campaigns/herald/storage"
+)
+
+// Run runs the suite. open gives an empty store that is closed when its test
+// ends.
+func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
+	t.Helper()
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, s *storage.Store)
+	}{
+		{"campaign round trip", testCampaignRoundTrip},
+		{"campaigns by name and age", testCampaignLists},
+		{"transitions", testTransitions},
+		{"draft cannot start while importing", testDraftWaitsForImport},
+		{"completion needs balanced books", testCompletion},
+		{"delete draft", testDeleteDraft},
+		{"update plan", testUpdatePlan},
+		{"bind mode", testBindMode},
+		{"import", testImport},
+		{"one row per chat", testOneRowPerChat},
+		{"discard import", testDiscardImport},
+		{"delta import", testDeltaImport},
+		{"senders", testSenders},
+		{"leases", testLeases},
+		{"pending and staging", testPendingAndStaging},
+		{"deferred rows", testDeferredRows},
+		{"unstage", testUnstage},
+		{"skip", testSkip},
+		{"cancel", testCancel},
+		{"claim refusals", testClaimRefusals},
+		{"caps", testCaps},
+		{"settle", testSettle},
+		{"settle after evidence", testSettleAfterEvidence},
+		{"late outcome", testLateOutcome},
+		{"queue id clash", testQueueIDClash},
+		{"give back", testGiveBack},
+		{"recover", testRecover},
+		{"recover fences old epochs only", testRecoverFenced},
+		{"evidence in any order", testEvidenceOrder},
+		{"forged evidence", testForgedEvidence},
+		{"polls", testPolls},
+		{"adopt unknown", testAdoptUnknown},
+		{"lists and pages", testLists},
+		{"timing", testTiming},
+		{"one claim wins", testOneClaimWins},
+		{"parallel sends", testParallelSends},
+		{"canceled callers", testCanceledCallers},
+		{"failure hurts only itself", testFailureIsolated},
+		{"books balance after anything", testModel},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			test.run(t, s)
+			// Whatever a test did, counters and rows agree at its end.
+			if err := s.IntegrityCheck(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
