@@ -1,0 +1,116 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/rivo/uniseg"
+)
+
+func comma(n int64) string { return humanize.Comma(n) }
+
+// count is "1 row", "5,000 rows".
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return comma(n) + " " + noun + "s"
+}
+
+// percent is a share with one decimal. It never rounds up to all or down to
+// none: "100 %" is a promise.
+func percent(n, of int64) string {
+	switch {
+	case of == 0:
+		return "-"
+	case n == 0:
+		return "0 %"
+	case n == of:
+		return "100 %"
+	}
+	p := float64(n) * 100 / float64(of)
+	switch {
+	case p < 0.1:
+		return "<0.1 %"
+	case n < of && p > 99.9:
+		return "99.9 %"
+	default:
+		return fmt.Sprintf("%.1f %%", p)
+	}
+}
+
+// wholePercent is a share without decimals, under the same promise.
+func wholePercent(n, of int64) string {
+	p := float64(n) * 100 / float64(max(of, 1))
+	switch {
+	case n > 0 && p < 1:
+		return "<1 %"
+	case n < of && p > 99:
+		return "99 %"
+	default:
+		return fmt.Sprintf("%.0f %%", p)
+	}
+}
+
+// when is a time in the zone of the report, "" for none.
+func (r *Report) when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	location := r.location
+	if location == nil {
+		location = time.UTC
+	}
+	return t.In(location).Format("2006-01-02 15:04:05 MST")
+}
+
+func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// span is a duration with the two units that matter: "820 ms", "3.2 s",
+// "4 h 12 min", "2 d 3 h".
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Truncate(100*time.Millisecond).Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	case d < day:
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	default:
+		return fmt.Sprintf("%d d %d h", d/day, d%day/time.Hour)
+	}
+}
+
+// perSecond is a rate in the unit in which it is not a fraction of one.
+func perSecond(rate float64) string {
+	switch {
+	case rate >= 1:
+		return fmt.Sprintf("%.1f a second", rate)
+	case rate*60 >= 1:
+		return fmt.Sprintf("%.1f a minute", rate*60)
+	default:
+		return fmt.Sprintf("%.1f an hour", rate*3600)
+	}
+}
+
+// short is enough of a hash to compare two by eye.
+func short(hash string) string {
+	if hash == "" {
+		return "-"
+	}
+	return hash[:min(12, len(hash))]
+}
+
+// sentence gives a phrase its capital and full stop.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	first, rest, _, _ := uniseg.FirstGraphemeClusterInString(s, -1)
+	return strings.ToUpper(first) + rest + "."
+}

@@ -1,0 +1,318 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+// What a pass keeps of the rows it has seen, so that its memory does not grow
+// with them.
+const (
+	maxUnknowns   = 20
+	maxDuplicates = 5
+	maxExamples   = 3
+	maxMismatches = 20
+	maxGroups     = 100 // of failures; further details share one group per reason
+	maxMinutes    = 1 << 17
+	maxDetail     = 300
+)
+
+// pass reads every row once and keeps what a report needs of them.
+type pass struct {
+	imports []campaign.Import
+	ends    []int64 // last Seq of each import
+
+	totals     campaign.Totals
+	retryable  int64
+	groups     map[groupKey]*FailureGroup
+	moreGroups bool
+	unknowns   []Line
+	duplicates []Duplicate
+	senders    map[campaign.SenderID]*Sender
+
+	accepted       int64
+	firstClaimed   time.Time
+	firstAccepted  time.Time
+	lastAccepted   time.Time
+	perMinute      map[int64]int64 // Unix minute → accepted; grows with time, not with rows
+	toSent, toRead histogram
+	toDelivered    histogram
+
+	last     Line // the row before
+	mismatch Mismatch
+}
+
+type groupKey struct {
+	reason campaign.FailReason
+	class  campaign.FailClass
+	detail string
+}
+
+func newPass(c campaign.Campaign) *pass {
+	p := &pass{
+		imports: c.Imports,
+		totals: campaign.Totals{
+			ByStatus: map[campaign.Status]int64{},
+			Skipped:  map[campaign.SkipReason]int64{},
+			Failed:   map[campaign.FailReason]int64{},
+		},
+		groups:    map[groupKey]*FailureGroup{},
+		senders:   map[campaign.SenderID]*Sender{},
+		perMinute: map[int64]int64{},
+	}
+	var end int64
+	for _, imp := range c.Imports {
+		end += imp.Rows
+		p.ends = append(p.ends, end)
+	}
+	return p
+}
+
+// read goes through the rows.
+func (p *pass) read(ctx context.Context, rows Rows, id campaign.ID) error {
+	n := 0
+	for r, err := range rows.Rows(ctx, id) {
+		if err != nil {
+			return err
+		}
+		if n++; n%1024 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if r.Seq < p.last.Seq {
+			return fmt.Errorf("row %d after row %d: the rows are out of order", r.Seq, p.last.Seq)
+		}
+		p.add(&r)
+	}
+	p.missing(p.rows()+1, 0)
+	return nil
+}
+
+// rows is how many rows the imports say there are.
+func (p *pass) rows() int64 {
+	if len(p.ends) == 0 {
+		return 0
+	}
+	return p.ends[len(p.ends)-1]
+}
+
+func (p *pass) add(r *campaign.Recipient) {
+	p.checkPlace(r)
+	p.totals.ByStatus[r.Status]++
+	switch r.Status { //nolint:exhaustive // the others need no more than their count
+	case campaign.StatusSkipped:
+		p.totals.Skipped[r.SkipReason]++
+		if r.SkipReason == campaign.SkipDuplicate && len(p.duplicates) < maxDuplicates {
+			p.duplicates = append(p.duplicates, Duplicate{Line: lineOf(r), OtherLine: lineIn(r.Detail)})
+		}
+		return
+	case campaign.StatusFailed:
+		p.totals.Failed[r.FailReason]++
+		p.addFailure(r)
+	case campaign.StatusUnknown:
+		if len(p.unknowns) < maxUnknowns {
+			line := lineOf(r)
+			line.Since = instant(r.ClaimedAt)
+			p.unknowns = append(p.unknowns, line)
+		}
+	}
+	p.addTimes(r)
+	p.addSender(r)
+}
+
+func (p *pass) addFailure(r *campaign.Recipient) {
+	retryable := r.FailClass == campaign.FailTransient
+	if retryable {
+		p.retryable++
+	}
+	key := groupKey{r.FailReason, r.FailClass, r.Detail}
+	if longDigits(key.detail) || len(key.detail) > maxDetail {
+		key.detail = tidy(key.detail)
+	}
+	g := p.groups[key]
+	if g == nil && len(p.groups) >= maxGroups {
+		p.moreGroups = true
+		key.detail = otherDetails
+		g = p.groups[key]
+	}
+	if g == nil {
+		w := FailWord(r.FailReason)
+		g = &FailureGroup{
+			Reason: r.FailReason, Class: r.FailClass, Retryable: retryable, Detail: key.detail,
+			Meaning: w.Meaning, Advice: w.Advice,
+		}
+		p.groups[key] = g
+	}
+	g.Count++
+	if len(g.Examples) < maxExamples {
+		line := lineOf(r)
+		line.Detail = "" // the group has it
+		g.Examples = append(g.Examples, line)
+	}
+}
+
+// otherDetails is the detail of the group that takes what came after
+// maxGroups.
+const otherDetails = "(other details)"
+
+func (p *pass) addTimes(r *campaign.Recipient) {
+	if r.QueuedAt.IsZero() {
+		return
+	}
+	p.accepted++
+	if p.accepted == 1 || r.QueuedAt.Before(p.firstAccepted) {
+		p.firstAccepted = r.QueuedAt
+	}
+	if r.QueuedAt.After(p.lastAccepted) {
+		p.lastAccepted = r.QueuedAt
+	}
+	if claimed := r.ClaimedAt; !claimed.IsZero() && (p.firstClaimed.IsZero() || claimed.Before(p.firstClaimed)) {
+		p.firstClaimed = claimed
+	}
+	minute := r.QueuedAt.Unix() / 60
+	if _, known := p.perMinute[minute]; known || len(p.perMinute) < maxMinutes {
+		p.perMinute[minute]++
+	}
+	if !r.SentAt.IsZero() {
+		p.toSent.add(r.SentAt.Sub(r.QueuedAt))
+	}
+	if !r.DeliveredAt.IsZero() {
+		p.toDelivered.add(r.DeliveredAt.Sub(r.QueuedAt))
+	}
+	if !r.ReadAt.IsZero() {
+		p.toRead.add(r.ReadAt.Sub(r.QueuedAt))
+	}
+}
+
+func (p *pass) addSender(r *campaign.Recipient) {
+	s := p.senders[r.Sender]
+	if s == nil {
+		s = &Sender{ID: r.Sender}
+		p.senders[r.Sender] = s
+	}
+	s.Rows++
+	switch r.Status { //nolint:exhaustive // the others have no column
+	case campaign.StatusPending, campaign.StatusStaged:
+		s.Waiting++
+	case campaign.StatusUnknown:
+		s.Unknown++
+	case campaign.StatusQueued, campaign.StatusProcessing, campaign.StatusSent:
+		s.Accepted++
+	case campaign.StatusDelivered, campaign.StatusRead:
+		s.Accepted++
+		s.Delivered++
+	case campaign.StatusFailed:
+		s.Failed++
+		if r.FailReason == campaign.FailProvider {
+			s.Accepted++
+		}
+	}
+}
+
+// failureGroups lists the groups, the most frequent first.
+func (p *pass) failureGroups() []FailureGroup {
+	order := campaign.FailReasons()
+	groups := make([]FailureGroup, 0, len(p.groups))
+	for _, g := range p.groups {
+		g.Share = float64(g.Count) / float64(p.totals.ByStatus[campaign.StatusFailed])
+		groups = append(groups, *g)
+	}
+	slices.SortFunc(groups, func(a, b FailureGroup) int {
+		return cmp.Or(
+			cmp.Compare(b.Count, a.Count),
+			cmp.Compare(slices.Index(order, a.Reason), slices.Index(order, b.Reason)),
+			cmp.Compare(a.Class, b.Class),
+			cmp.Compare(a.Detail, b.Detail),
+		)
+	})
+	return groups
+}
+
+// timing is nil when nothing was accepted.
+func (p *pass) timing() *Timing {
+	if p.accepted == 0 {
+		return nil
+	}
+	t := &Timing{
+		FirstAcceptedAt: instant(p.firstAccepted),
+		LastAcceptedAt:  instant(p.lastAccepted),
+		ToSent:          p.toSent.spread(),
+		ToDelivered:     p.toDelivered.spread(),
+		ToRead:          p.toRead.spread(),
+	}
+	begin := p.firstAccepted
+	if !p.firstClaimed.IsZero() && p.firstClaimed.Before(begin) {
+		begin = p.firstClaimed
+	}
+	sending := p.lastAccepted.Sub(begin)
+	t.SendingMS = sending.Milliseconds()
+	if sending > 0 {
+		t.AcceptedPerSecond = float64(p.accepted) / sending.Seconds()
+	}
+	var peak int64
+	for minute, n := range p.perMinute {
+		if n > t.PeakPerMinute || n == t.PeakPerMinute && minute < peak {
+			t.PeakPerMinute, peak = n, minute
+		}
+	}
+	t.PeakAt = time.Unix(peak*60, 0).UTC()
+	return t
+}
+
+// senderCounts lists the senders by phone, then id.
+func (p *pass) senderCounts(phones map[campaign.SenderID]campaign.Phone) []Sender {
+	senders := make([]Sender, 0, len(p.senders))
+	for id, s := range p.senders {
+		s.Phone = phones[id].String()
+		senders = append(senders, *s)
+	}
+	slices.SortFunc(senders, func(a, b Sender) int {
+		return cmp.Or(cmp.Compare(a.Phone, b.Phone), cmp.Compare(a.ID, b.ID))
+	})
+	return senders
+}
+
+func lineOf(r *campaign.Recipient) Line {
+	return Line{Seq: r.Seq, Import: r.Import, Line: r.Line, Chat: r.Chat.String(), Detail: tidy(r.Detail)}
+}
+
+// lineIn finds the line number a duplicate's detail speaks of, 0 if none.
+func lineIn(detail string) int64 {
+	_, rest, found := strings.Cut(detail, "line ")
+	if !found {
+		return 0
+	}
+	end := 0
+	for end < len(rest) && isDigit(rest[end]) {
+		end++
+	}
+	n, err := strconv.ParseInt(rest[:end], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// tidy makes a detail fit to be shown: no number, no novel.
+func tidy(detail string) string { return shorten(maskNumbers(detail), maxDetail) }
+
+// instant is a time as reports hold it: UTC, milliseconds, as the ledger does.
+func instant(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+func appendUpTo[T any](list []T, n int, v T) []T {
+	if len(list) >= n {
+		return list
+	}
+	return append(list, v)
+}

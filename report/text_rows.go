@@ -1,0 +1,112 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+// shownGroups is how many groups of failures fit a screen.
+const shownGroups = 10
+
+func (p *page) failures(r *Report) {
+	f := r.Failures
+	if f.Total == 0 {
+		return
+	}
+	title := "Failed: " + comma(f.Total)
+	if f.Retryable != nil {
+		title += retryClause(f)
+	}
+	p.heading(title)
+	if r.Quick {
+		for _, reason := range allKeys(campaign.FailReasons(), f.ByReason) {
+			if n := f.ByReason[reason]; n > 0 {
+				w := FailWord(reason)
+				p.counted(w.Label, n, w.Meaning)
+			}
+		}
+		return
+	}
+	for i, g := range f.Groups {
+		if i == shownGroups {
+			p.para(indent, fmt.Sprintf("and %d more groups (all of them: --format json)", len(f.Groups)-i))
+			break
+		}
+		p.failureGroup(r, g)
+	}
+}
+
+func (p *page) failureGroup(r *Report, g FailureGroup) {
+	class := "not worth retrying"
+	if g.Retryable {
+		class = "can be retried"
+	}
+	p.para(indent+p.right(comma(g.Count), countWidth)+indent,
+		fmt.Sprintf("%s (%s), %s", FailWord(g.Reason).Label, percent(g.Count, r.Failures.Total), class))
+	hang := strings.Repeat(" ", len(indent)+countWidth+len(indent))
+	if g.Detail != "" {
+		p.para(hang, g.Detail)
+	}
+	examples := make([]string, 0, len(g.Examples))
+	for _, l := range g.Examples {
+		examples = append(examples, l.place(r))
+	}
+	p.styledPara(dim, hang, "e.g. "+strings.Join(examples, "; "))
+	p.para(hang, "What to do: "+g.Advice)
+}
+
+func (p *page) unknown(r *Report) {
+	u := r.Unknown
+	if u.Total == 0 {
+		return
+	}
+	w := StatusWord(campaign.StatusUnknown)
+	p.heading("Unknown: " + comma(u.Total))
+	p.para(indent, sentence(w.Meaning)+" "+sentence(w.Advice))
+	for _, l := range u.Rows {
+		text := l.place(r)
+		if !l.Since.IsZero() {
+			text += ", since " + r.when(l.Since)
+		}
+		if l.Detail != "" {
+			text += ": " + l.Detail
+		}
+		p.para(indent+indent, text)
+	}
+	if len(u.Rows) > 0 {
+		p.more(u.Total-int64(len(u.Rows)), "unknown")
+	}
+}
+
+func (p *page) duplicates(r *Report) {
+	d := r.Duplicates
+	if d.Total == 0 || len(d.Rows) == 0 {
+		return
+	}
+	p.heading("Duplicates: " + comma(d.Total))
+	for _, row := range d.Rows {
+		text := row.place(r)
+		switch {
+		case row.OtherLine > 0:
+			text += ", first seen on line " + comma(row.OtherLine)
+		case row.Detail != "":
+			text += ": " + row.Detail
+		}
+		p.para(indent+indent, text)
+	}
+	p.more(d.Total-int64(len(d.Rows)), "duplicate")
+}
+
+// place says where a row is and whose it is.
+func (l Line) place(r *Report) string {
+	s := "line " + comma(l.Line)
+	if len(r.Header.Sources) > 1 {
+		s += fmt.Sprintf(" of import %d", l.Import)
+	}
+	if l.Chat != "" {
+		s += " " + l.Chat
+	}
+	return s
+}
