@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/internal/natsd"
+	"github.com/herald-campaigns/herald/sandbox"
+	"github.com/herald-campaigns/herald/storage"
+)
+
+// App is an open data directory.
+type App struct {
+	cfg   Config
+	log   *slog.Logger
+	dir   string
+	lock  *storage.DirLock // nil when opened for reading only
+	store *storage.Store
+	media *mediaStore
+
+	tuning tuning
+}
+
+// tuning are values of the engine that only tests change; zero is the default.
+type tuning struct {
+	giveUp      time.Duration                        // dispatcher.Config
+	firstRetry  time.Duration                        // dispatcher.Config
+	leaseTTL    time.Duration                        // dispatcher.KeeperConfig
+	callTimeout time.Duration                        // periskope.Config
+	sandbox     func(*sandbox.Config)                // changes the embedded simulator
+	started     func(*natsd.Server, *sandbox.Server) // sees what a run started
+}
+
+// Open opens the data directory for work: it is created if need be, locked
+// against every other process, and bound to the configured mode.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
+	if err := cfg.canSend(); err != nil {
+		return nil, err
+	}
+	lock, err := storage.LockDir(cfg.DataDir, cfg.Mode)
+	if err != nil {
+		return nil, err
+	}
+	a, err := open(ctx, cfg, log, storage.Config{Path: databasePath(cfg), FirstPoll: cfg.schedule().First(), Logger: log})
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	a.lock = lock
+	if err := a.store.BindMode(ctx, cfg.Mode); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// OpenToRead opens the data directory to look only: it changes nothing and
+// works beside a process that sends.
+func OpenToRead(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
+	if _, err := os.Stat(databasePath(cfg)); errors.Is(err, fs.ErrNotExist) {
+		return nil, &campaign.Error{
+			Code: campaign.CodeNotFound, What: fmt.Sprintf("no campaigns in %s", cfg.DataDir),
+			Hint: "name the data directory with --data-dir, or start with `herald run FILE`",
+		}
+	}
+	return open(ctx, cfg, log, storage.Config{Path: databasePath(cfg), ReadOnly: true, Logger: log})
+}
+
+func open(ctx context.Context, cfg Config, log *slog.Logger, db storage.Config) (*App, error) {
+	store, err := storage.Open(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	return &App{
+		cfg: cfg, log: log, dir: cfg.DataDir, store: store,
+		media: &mediaStore{dir: filepath.Join(cfg.DataDir, "media")},
+	}, nil
+}
+
+func databasePath(cfg Config) string { return filepath.Join(cfg.DataDir, "herald.db") }
+
+// Close closes the ledger, then gives up the directory.
+func (a *App) Close() error {
+	err := a.store.Close()
+	if a.lock != nil {
+		err = errors.Join(err, a.lock.Unlock())
+	}
+	return err
+}
+
+// folder is where a campaign's files for people go: rejects and reports.
+func (a *App) folder(id campaign.ID) string {
+	return filepath.Join(a.dir, "campaigns", string(id))
+}

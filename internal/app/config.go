@@ -1,0 +1,342 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/periskope"
+)
+
+// ConfigFile is the configuration read from the working directory when no
+// other is named.
+const ConfigFile = "herald.yaml"
+
+// Config is what can be set (design §8): defaults, then herald.yaml, then
+// HERALD_* environment variables, then flags; the later one wins.
+type Config struct {
+	Mode    campaign.Mode `koanf:"mode"`
+	DataDir string        `koanf:"data_dir"`
+
+	Periskope struct {
+		BaseURL   string          `koanf:"base_url"`
+		Token     periskope.Token `koanf:"token"`
+		TokenFile string          `koanf:"token_file"`
+	} `koanf:"periskope"`
+
+	// Senders are the paces of single phones, by number. A campaign's own pace
+	// can only be slower.
+	Senders map[string]campaign.Pace `koanf:"senders"`
+
+	Sandbox struct {
+		Speed float64 `koanf:"speed"` // times faster than life
+		Seed  uint64  `koanf:"seed"`
+	} `koanf:"sandbox"`
+
+	Poll struct {
+		PerSecond float64 `koanf:"per_second"` // status requests a second
+	} `koanf:"poll"`
+
+	NATS struct {
+		Storage string `koanf:"storage"` // memory or file
+	} `koanf:"nats"`
+
+	Log struct {
+		Level  string `koanf:"level"`
+		Format string `koanf:"format"`
+	} `koanf:"log"`
+
+	// Origin says for each key where its value came from: default, the file's
+	// name, the variable's name, or flag.
+	Origin map[string]string `koanf:"-"`
+}
+
+// defaults are the values of every key that has one. They are safe: the
+// simulator, in a folder of its own.
+func defaults() map[string]any {
+	return map[string]any{
+		"mode":               string(campaign.ModeSandbox),
+		"data_dir":           "herald-data",
+		"periskope.base_url": "https://api.periskope.app/v1",
+		"sandbox.speed":      100.0,
+		"sandbox.seed":       1,
+		"poll.per_second":    0.0,
+		"nats.storage":       "memory",
+		"log.level":          "warn",
+		"log.format":         "auto",
+	}
+}
+
+// variable is one environment variable.
+type variable struct{ name, key, meaning string }
+
+// environment lists the variables in the order help shows them.
+func environment() []variable {
+	return []variable{
+		{"HERALD_MODE", "mode", "sandbox (default) or live"},
+		{"HERALD_DATA_DIR", "data_dir", "data folder (default herald-data)"},
+		{"HERALD_PERISKOPE_BASE_URL", "periskope.base_url", "default https://api.periskope.app/v1"},
+		{"HERALD_PERISKOPE_TOKEN", "periskope.token", "API token; needed in live mode"},
+		{"HERALD_PERISKOPE_TOKEN_FILE", "periskope.token_file", "file that holds the API token"},
+		{"HERALD_SANDBOX_SPEED", "sandbox.speed", "times faster than life (default 100)"},
+		{"HERALD_SANDBOX_SEED", "sandbox.seed", "same seed, same run (default 1)"},
+		{"HERALD_POLL_PER_SECOND", "poll.per_second", "status requests a second (default 2)"},
+		{"HERALD_NATS_STORAGE", "nats.storage", "memory (default) or file"},
+		{"HERALD_LOG_LEVEL", "log.level", "debug, info, warn (default) or error"},
+		{"HERALD_LOG_FORMAT", "log.format", "auto (default), text or json"},
+	}
+}
+
+// notYet are keys of the design that this version does not act on; setting one
+// is refused rather than ignored.
+var notYet = map[string]string{ //nolint:gochecknoglobals // a table
+	"periskope.webhook_key": "webhooks",
+	"database.url":          "PostgreSQL",
+	"nats.url":              "an external NATS cluster",
+	"listen":                "`herald serve`",
+}
+
+// ConfigSource says where configuration comes from besides the defaults.
+type ConfigSource struct {
+	File    string         // named by the user: must exist; empty: herald.yaml if there is one
+	Environ []string       // as os.Environ gives it
+	Flags   map[string]any // key → value, only flags the user set
+}
+
+// LoadConfig merges the sources and validates the result. Errors name the key
+// and where its value came from.
+func LoadConfig(src ConfigSource) (Config, error) {
+	k := koanf.New(".")
+	origin := map[string]string{}
+	load := func(values map[string]any, from func(key string) string) error {
+		if err := k.Load(confmap.Provider(values, "."), nil); err != nil {
+			return fmt.Errorf("read configuration: %w", err)
+		}
+		for key := range values {
+			origin[key] = from(key)
+		}
+		return nil
+	}
+	if err := load(defaults(), func(string) string { return "default" }); err != nil {
+		return Config{}, err
+	}
+	fromFile, name, err := readConfigFile(src.File)
+	if err != nil {
+		return Config{}, err
+	}
+	if err := load(fromFile, func(string) string { return name }); err != nil {
+		return Config{}, err
+	}
+	fromEnv, names, err := readEnviron(src.Environ)
+	if err != nil {
+		return Config{}, err
+	}
+	if err := load(fromEnv, func(key string) string { return names[key] }); err != nil {
+		return Config{}, err
+	}
+	if err := load(src.Flags, func(string) string { return "flag" }); err != nil {
+		return Config{}, err
+	}
+	if err := refuseUnknown(k, origin); err != nil {
+		return Config{}, err
+	}
+	var cfg Config
+	err = k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		Result: &cfg, WeaklyTypedInput: true, TagName: "koanf",
+		DecodeHook: mapstructure.TextUnmarshallerHookFunc(),
+	}})
+	if err != nil {
+		return Config{}, &campaign.Error{Code: campaign.CodeInvalid, What: "read configuration", Hint: "`herald init` writes a commented herald.yaml", Err: err}
+	}
+	cfg.Origin = origin
+	if err := cfg.readToken(); err != nil {
+		return Config{}, err
+	}
+	return cfg, cfg.validate()
+}
+
+func readConfigFile(name string) (map[string]any, string, error) {
+	named := name != ""
+	if !named {
+		name = ConfigFile
+	}
+	k := koanf.New(".")
+	err := k.Load(file.Provider(name), yaml.Parser())
+	switch {
+	case err == nil:
+		return k.All(), name, nil
+	case !named && errors.Is(err, fs.ErrNotExist):
+		return nil, name, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, name, &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("configuration file %s does not exist", name), Hint: "`herald init` writes one"}
+	default:
+		return nil, name, &campaign.Error{Code: campaign.CodeInvalid, What: "read " + name, Hint: "keys such as phone numbers must be quoted; `herald init` writes a file to start from", Err: err}
+	}
+}
+
+// readEnviron reads the HERALD_* variables. One that means nothing is refused,
+// like a key of the file: a typing mistake must not become a default. Those of
+// the test suites are none of ours.
+func readEnviron(environ []string) (values map[string]any, names map[string]string, err error) {
+	values, names = map[string]any{}, map[string]string{}
+	keys := map[string]string{}
+	var known []string
+	for _, v := range environment() {
+		keys[v.name] = v.key
+		known = append(known, v.name)
+	}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		ours, found := strings.CutPrefix(name, "HERALD_")
+		if !found || value == "" {
+			continue
+		}
+		key, ok := keys[name]
+		if !ok {
+			first, _, _ := strings.Cut(ours, "_")
+			if slices.Contains([]string{"TEST", "BENCH", "FUZZ", "REQUIRE"}, first) {
+				continue
+			}
+			e := &campaign.Error{
+				Code: campaign.CodeInvalid, What: "this version does not know the environment variable " + name,
+				Hint: "unset it; `herald help environment` lists the ones there are",
+			}
+			if near := campaign.Nearest(name, known); near != "" {
+				e.Hint = "did you mean " + near + "?"
+			}
+			return nil, nil, e
+		}
+		values[key], names[key] = value, name
+	}
+	return values, names, nil
+}
+
+// refuseUnknown reports keys that mean nothing: a typing mistake must not
+// become a default.
+func refuseUnknown(k *koanf.Koanf, origin map[string]string) error {
+	known := slices.Collect(maps.Keys(defaults()))
+	known = append(known, "periskope.token", "periskope.token_file", "senders")
+	for _, key := range k.Keys() {
+		if slices.Contains(known, key) {
+			continue
+		}
+		if sender, ok := strings.CutPrefix(key, "senders."); ok {
+			if err := refuseUnknownSender(sender, origin[key]); err != nil {
+				return err
+			}
+			continue
+		}
+		if what, later := notYet[key]; later {
+			return &campaign.Error{
+				Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: %s needs %s, which this version does not have", origin[key], key, what),
+				Hint: "remove the key",
+			}
+		}
+		return &campaign.Error{
+			Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: unknown key %q", origin[key], key),
+			Hint: nearestKey(key, known),
+		}
+	}
+	return nil
+}
+
+// senderKey is a number or phone id as a campaign's senders are kept, and the
+// limit set for it.
+var senderKey = regexp.MustCompile(`^([1-9][0-9]{6,14}|phone-[A-Za-z0-9_-]{1,64})(?:\.(.*))?$`)
+
+// refuseUnknownSender reports limits that would hold for nobody: a number
+// written another way than the campaign's would leave the sender without its
+// caps.
+func refuseUnknownSender(key, origin string) error {
+	limits := []string{"rate", "burst", "jitter", "in_flight", "hourly", "daily"}
+	parts := senderKey.FindStringSubmatch(key)
+	switch {
+	case parts == nil:
+		return &campaign.Error{
+			Code: campaign.CodeInvalid, What: origin + ": senders names a phone in a way that no campaign does",
+			Hint: `write its number in digits, with the country code and in quotes: "12015550123", or its Periskope id: phone-…`,
+		}
+	case parts[2] != "" && !slices.Contains(limits, parts[2]):
+		hint := "it is one of " + strings.Join(limits, ", ")
+		if near := campaign.Nearest(parts[2], limits); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		return &campaign.Error{
+			Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: a sender has no key %q", origin, parts[2]), Hint: hint,
+		}
+	}
+	return nil
+}
+
+func nearestKey(key string, known []string) string {
+	if near := campaign.Nearest(key, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "`herald init` writes a commented herald.yaml"
+}
+
+// readToken takes the token from its file, so that it need not stand in the
+// environment or the configuration.
+func (c *Config) readToken() error {
+	if c.Periskope.Token != "" || c.Periskope.TokenFile == "" {
+		return nil
+	}
+	content, err := os.ReadFile(c.Periskope.TokenFile)
+	if err != nil {
+		return &campaign.Error{Code: campaign.CodeInvalid, What: "read periskope.token_file", Err: err}
+	}
+	c.Periskope.Token = periskope.Token(strings.TrimSpace(string(content)))
+	return nil
+}
+
+// canSend says whether there is what sending needs. Looking needs no token.
+func (c Config) canSend() error {
+	if c.Mode == campaign.ModeLive && c.Periskope.Token == "" {
+		return &campaign.Error{
+			Code: campaign.CodeUnauthorized, What: "live mode needs a Periskope API token",
+			Hint: "set HERALD_PERISKOPE_TOKEN (or periskope.token_file), or leave mode at sandbox to try things out",
+		}
+	}
+	return nil
+}
+
+func (c *Config) validate() error {
+	invalid := func(key, what, hint string) error {
+		return &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: %s %s", c.Origin[key], key, what), Hint: hint}
+	}
+	switch c.Mode {
+	case campaign.ModeSandbox, campaign.ModeLive:
+	default:
+		return invalid("mode", fmt.Sprintf("is %q", c.Mode), "sandbox (the built-in simulator) or live (the Periskope API)")
+	}
+	if c.Sandbox.Speed <= 0 {
+		return invalid("sandbox.speed", "must be above 0", "1 is the pace of real life, 100 a hundred times that")
+	}
+	if c.NATS.Storage != "memory" && c.NATS.Storage != "file" {
+		return invalid("nats.storage", fmt.Sprintf("is %q", c.NATS.Storage), "memory or file")
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+		return invalid("log.level", fmt.Sprintf("is %q", c.Log.Level), "debug, info, warn or error")
+	}
+	if !slices.Contains([]string{"auto", "text", "json"}, c.Log.Format) {
+		return invalid("log.format", fmt.Sprintf("is %q", c.Log.Format), "auto, text or json")
+	}
+	for phone, pace := range c.Senders {
+		if pace.InFlight > campaign.MaxInFlight || pace.InFlight < 0 || pace.Jitter < 0 || pace.Jitter > 1 {
+			return invalid("senders."+phone, "is out of range", fmt.Sprintf("in_flight is 1 to %d, jitter 0 to 1", campaign.MaxInFlight))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,367 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/report"
+)
+
+// Wait says how far every message must have come before Run returns.
+type Wait string
+
+// The waits. Each includes the ones before it.
+const (
+	WaitAccepted  Wait = "accepted"  // Periskope has taken it
+	WaitSent      Wait = "sent"      // WhatsApp's servers have it
+	WaitDelivered Wait = "delivered" // the recipient's device has it
+	WaitSettled   Wait = "settled"   // nothing more is expected
+)
+
+// Waits lists the accepted values.
+func Waits() []string {
+	return []string{string(WaitAccepted), string(WaitSent), string(WaitDelivered), string(WaitSettled)}
+}
+
+// RunOptions say how a prepared campaign is run.
+type RunOptions struct {
+	Wait Wait // WaitSent if empty
+	// WaitTimeout bounds the waiting after the last message was submitted;
+	// 10 minutes if zero.
+	WaitTimeout time.Duration
+	// Now starts at once, whatever the schedule says.
+	Now bool
+	// Progress is called about five times a second and on each change of
+	// state; may be nil.
+	Progress func(Progress)
+	// Control takes what an operator asks for while it runs; may be nil.
+	Control <-chan Control
+}
+
+// Control is what an operator can ask of a running campaign.
+type Control string
+
+// The controls.
+const (
+	ControlPause  Control = "pause"
+	ControlResume Control = "resume"
+)
+
+// RunResult is how a run ended.
+type RunResult struct {
+	Campaign    campaign.Campaign
+	Totals      campaign.Totals
+	Duration    time.Duration
+	Accepted    int64 // by this run
+	Interrupted bool  // stopped by ctx after a clean drain
+	TimedOut    bool  // WaitTimeout passed before the wait was over
+}
+
+const progressEvery = 200 * time.Millisecond
+
+// Run sends a prepared campaign, and returns when every message has come as
+// far as opts.Wait asks, when the campaign paused for a reason (as an error
+// that says why), or after a clean drain when ctx ends. Whatever happens, the
+// ledger knows where to go on.
+func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult, error) {
+	if opts.Wait == "" {
+		opts.Wait = WaitSent
+	}
+	if opts.WaitTimeout <= 0 {
+		opts.WaitTimeout = 10 * time.Minute
+	}
+	if opts.Progress == nil {
+		opts.Progress = func(Progress) {}
+	}
+	if err := a.admit(ctx, p); err != nil {
+		return RunResult{}, err
+	}
+	if p.Campaign.State.Over() {
+		totals, err := a.store.Totals(ctx, p.Campaign.ID)
+		return RunResult{Campaign: p.Campaign, Totals: totals}, err
+	}
+	inFlight := 0
+	for _, pace := range p.paces {
+		inFlight += pace.InFlight
+	}
+	provider, err := a.connect(inFlight + pollersInFlight) //nolint:contextcheck // the simulator listens until it is closed
+	if err != nil {
+		return RunResult{}, err
+	}
+	defer func() { _ = provider.close() }() // the journal of a simulator; the ledger has all that counts
+	if p.Campaign.State != campaign.StateTracking {
+		if err := provider.checkSenders(ctx, p.senders); err != nil {
+			return RunResult{}, err
+		}
+	}
+	renderer, err := a.renderer(ctx, p.Campaign)
+	if err != nil {
+		return RunResult{}, err
+	}
+	engine, err := a.startEngine(ctx, provider, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces)
+	if err != nil {
+		return RunResult{}, err
+	}
+	r := &run{app: a, engine: engine, prepared: p, opts: opts, began: time.Now()}
+	result, err := r.loop(ctx)
+	// Draining must not be cut short by the very signal that asked for it.
+	return result, errors.Join(err, engine.stop(context.WithoutCancel(ctx)))
+}
+
+// run is one campaign being run: the loop that moves its state.
+type run struct {
+	app      *App
+	engine   *engine
+	prepared *Prepared
+	opts     RunOptions
+
+	began     time.Time
+	submitted time.Time // when nothing was left to submit; zero before
+	accepted  int64     // at the start of this run
+	speed     speedometer
+}
+
+func (r *run) loop(ctx context.Context) (RunResult, error) {
+	totals, err := r.app.store.Totals(ctx, r.prepared.Campaign.ID)
+	if err != nil {
+		return RunResult{}, err
+	}
+	r.accepted = totals.Accepted()
+	if r.prepared.Campaign.State == campaign.StateCompleted {
+		return r.end(ctx, nil) // only a delta brings it back to life
+	}
+	if err := r.awaitStart(ctx); err != nil {
+		return r.end(ctx, err)
+	}
+	if err := r.start(ctx); err != nil {
+		return r.end(ctx, err)
+	}
+	r.began = time.Now()
+	// The engine gets a context of its own: it is stopped in order, not torn
+	// down by the signal.
+	r.engine.run(context.WithoutCancel(ctx))
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		done, err := r.step(ctx)
+		if done || err != nil {
+			return r.end(ctx, err)
+		}
+		select {
+		case <-ctx.Done():
+			return r.end(ctx, ctx.Err())
+		case err := <-r.engine.failed:
+			return r.end(ctx, err)
+		case control := <-r.opts.Control:
+			if err := r.control(ctx, control); err != nil {
+				return r.end(ctx, err)
+			}
+		case <-tick.C:
+		}
+	}
+}
+
+// awaitStart counts down to the scheduled start.
+func (r *run) awaitStart(ctx context.Context) error {
+	c := &r.prepared.Campaign
+	if r.opts.Now || c.StartAt.IsZero() || !time.Now().Before(c.StartAt) {
+		return nil
+	}
+	if c.State == campaign.StateDraft {
+		if err := r.transition(ctx, campaign.StateScheduled); err != nil {
+			return err
+		}
+	}
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for time.Now().Before(c.StartAt) {
+		totals, err := r.app.store.Totals(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		r.opts.Progress(r.progress(totals))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// start moves the campaign to running, unless everything was submitted before.
+func (r *run) start(ctx context.Context) error {
+	switch r.prepared.Campaign.State {
+	case campaign.StateTracking, campaign.StateRunning:
+	default:
+		if err := r.transition(ctx, campaign.StateRunning); err != nil {
+			return err
+		}
+	}
+	r.engine.allow(r.prepared.Campaign.State == campaign.StateRunning)
+	return nil
+}
+
+// step looks at the ledger once, moves the campaign on, and says whether the
+// run is over.
+func (r *run) step(ctx context.Context) (bool, error) {
+	id := r.prepared.Campaign.ID
+	now, err := r.app.store.Campaign(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	r.prepared.Campaign = now
+	totals, err := r.app.store.Totals(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	r.speed.observe(time.Now(), totals.Accepted()-r.accepted)
+	r.opts.Progress(r.progress(totals))
+
+	switch now.State {
+	case campaign.StatePaused:
+		if now.Reason == campaign.PauseOperator {
+			return false, nil
+		}
+		return true, pausedError(now)
+	case campaign.StateRunning:
+		if totals.Unsubmitted() > 0 {
+			return false, nil
+		}
+		r.engine.allow(false)
+		r.submitted = time.Now()
+		if err := r.transition(ctx, campaign.StateTracking); err != nil {
+			return false, err
+		}
+	case campaign.StateTracking:
+		if r.submitted.IsZero() {
+			r.submitted = time.Now()
+		}
+	default:
+		return true, nil
+	}
+	if settled(totals) {
+		return true, r.transition(ctx, campaign.StateCompleted)
+	}
+	if reached(totals, r.opts.Wait) || time.Since(r.submitted) > r.opts.WaitTimeout {
+		return true, r.completeIfFollowed(ctx, totals)
+	}
+	return false, nil
+}
+
+// completeIfFollowed completes a campaign whose tracking window is over for
+// every message. Unknown rows keep it open: evidence may still settle them.
+func (r *run) completeIfFollowed(ctx context.Context, totals campaign.Totals) error {
+	if totals.ByStatus[campaign.StatusUnknown] > 0 {
+		return nil
+	}
+	awaited, err := r.app.store.AwaitingEvidence(ctx, r.prepared.Campaign.ID)
+	if err != nil || awaited > 0 {
+		return err
+	}
+	return r.transition(ctx, campaign.StateCompleted)
+}
+
+// settled says whether nothing more is expected of any recipient.
+func settled(t campaign.Totals) bool {
+	var n int64
+	for status, count := range t.ByStatus {
+		if status.Settled() {
+			n += count
+		}
+	}
+	return n == t.Sum()
+}
+
+// reached says whether every accepted message has come as far as asked.
+// Unknown rows are not waited for: only reconciliation can settle them.
+func reached(t campaign.Totals, wait Wait) bool {
+	behind := int64(0)
+	switch wait {
+	case WaitAccepted:
+	case WaitSent:
+		behind = t.ByStatus[campaign.StatusQueued] + t.ByStatus[campaign.StatusProcessing]
+	case WaitDelivered:
+		behind = t.ByStatus[campaign.StatusQueued] + t.ByStatus[campaign.StatusProcessing] + t.ByStatus[campaign.StatusSent]
+	case WaitSettled:
+		return settled(t)
+	}
+	return behind == 0
+}
+
+func (r *run) control(ctx context.Context, control Control) error {
+	switch {
+	case control == ControlPause && r.prepared.Campaign.State == campaign.StateRunning:
+		return r.engine.Pause(ctx, r.prepared.Campaign.ID, campaign.PauseOperator, "paused at the terminal")
+	case control == ControlResume && r.prepared.Campaign.State == campaign.StatePaused:
+		if err := r.transition(ctx, campaign.StateRunning); err != nil {
+			return err
+		}
+		r.engine.allow(true)
+	}
+	return nil
+}
+
+func (r *run) transition(ctx context.Context, to campaign.State) error {
+	c, err := r.app.store.Transition(ctx, r.prepared.Campaign.ID, to, "", "")
+	if err == nil {
+		r.prepared.Campaign = c
+	}
+	return err
+}
+
+// end leaves the ledger in a state that says what happened, and sums up.
+func (r *run) end(ctx context.Context, cause error) (RunResult, error) {
+	interrupted := ctx.Err() != nil
+	ctx = context.WithoutCancel(ctx)
+	if interrupted {
+		cause = nil
+		if r.prepared.Campaign.State == campaign.StateRunning {
+			if err := r.engine.Pause(ctx, r.prepared.Campaign.ID, campaign.PauseInterrupted, "the run was stopped; run the same file again to go on"); err != nil {
+				return RunResult{}, err
+			}
+		}
+		r.engine.drain()
+	}
+	c, err := r.app.store.Campaign(ctx, r.prepared.Campaign.ID)
+	if err != nil {
+		return RunResult{}, errors.Join(cause, err)
+	}
+	totals, err := r.app.store.Totals(ctx, c.ID)
+	if err != nil {
+		return RunResult{}, errors.Join(cause, err)
+	}
+	finished := r.submitted
+	if finished.IsZero() {
+		finished = time.Now()
+	}
+	return RunResult{
+		Campaign: c, Totals: totals, Duration: finished.Sub(r.began), Accepted: totals.Accepted() - r.accepted,
+		Interrupted: interrupted,
+		TimedOut:    !interrupted && cause == nil && c.State == campaign.StateTracking && !reached(totals, r.opts.Wait),
+	}, cause
+}
+
+// pausedError says why a campaign stopped, and what to do.
+func pausedError(c campaign.Campaign) error {
+	e := &campaign.Error{
+		Code: campaign.CodeConflict,
+		What: fmt.Sprintf("campaign %q is paused: %s", c.Name, report.PauseWord(c.Reason)),
+		Hint: "nobody was marked failed for it; mend the cause and run the same file again to go on",
+	}
+	if c.Detail != "" {
+		e.What += " (" + c.Detail + ")"
+	}
+	switch c.Reason {
+	case campaign.PauseRefused:
+		e.Code = campaign.CodeUnauthorized
+		e.Hint = "check the API token and the sender's number, then run the same file again to go on; nobody was marked failed for it"
+	case campaign.PauseUnavailable, campaign.PauseDisconnected, campaign.PauseDiskFull:
+		e.Code = campaign.CodeUnavailable
+	default:
+	}
+	return e
+}

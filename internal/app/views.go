@@ -1,0 +1,265 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/report"
+	"github.com/herald-campaigns/herald/storage"
+)
+
+// CampaignView is a line of `herald campaigns` (docs/cli-json.md).
+type CampaignView struct {
+	ID        campaign.ID                   `json:"id"`
+	Name      string                        `json:"name"`
+	Mode      campaign.Mode                 `json:"mode"`
+	State     campaign.State                `json:"state"`
+	Reason    campaign.PauseReason          `json:"reason,omitempty"`
+	Detail    string                        `json:"detail,omitempty"`
+	Rows      int64                         `json:"rows"`
+	Balance   map[campaign.Status]int64     `json:"balance"`
+	Skipped   map[campaign.SkipReason]int64 `json:"skipped"`
+	Failed    map[campaign.FailReason]int64 `json:"failed"`
+	CreatedAt time.Time                     `json:"created_at"`
+	StartAt   time.Time                     `json:"start_at,omitzero"`
+	StartedAt time.Time                     `json:"started_at,omitzero"`
+	EndedAt   time.Time                     `json:"finished_at,omitzero"`
+
+	totals campaign.Totals
+}
+
+// Waiting counts rows still to be sent.
+func (v CampaignView) Waiting() int64 { return v.totals.Unsubmitted() }
+
+// AtLeastSent counts messages that WhatsApp has.
+func (v CampaignView) AtLeastSent() int64 { return v.totals.AtLeastSent() }
+
+// AtLeastDelivered counts messages on their recipient's device.
+func (v CampaignView) AtLeastDelivered() int64 { return v.totals.AtLeastDelivered() }
+
+// Missed counts recipients that failed or are unknown.
+func (v CampaignView) Missed() int64 { return missed(v.totals) }
+
+func missed(t campaign.Totals) int64 {
+	return t.ByStatus[campaign.StatusFailed] + t.ByStatus[campaign.StatusUnknown]
+}
+
+// Missed counts recipients that failed or are unknown.
+func (r RunResult) Missed() int64 { return missed(r.Totals) }
+
+// Campaigns lists the campaigns of the data directory, the newest first.
+func (a *App) Campaigns(ctx context.Context) ([]CampaignView, error) {
+	campaigns, err := a.store.Campaigns(ctx)
+	if err != nil {
+		return nil, err
+	}
+	totals, err := a.store.AllTotals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]CampaignView, len(campaigns))
+	for i, c := range campaigns {
+		views[i] = viewOf(c, totals[c.ID])
+	}
+	return views, nil
+}
+
+// Campaign is one campaign, by id or by name (the newest of that name).
+func (a *App) Campaign(ctx context.Context, idOrName string) (CampaignView, error) {
+	c, err := a.find(ctx, idOrName)
+	if err != nil {
+		return CampaignView{}, err
+	}
+	totals, err := a.store.Totals(ctx, c.ID)
+	return viewOf(c, totals), err
+}
+
+func (a *App) find(ctx context.Context, idOrName string) (campaign.Campaign, error) {
+	if id, err := campaign.ParseID(idOrName); err == nil {
+		return a.store.Campaign(ctx, id)
+	}
+	c, err := a.store.CampaignNamed(ctx, idOrName)
+	if campaign.CodeOf(err) == campaign.CodeNotFound {
+		return c, &campaign.Error{
+			Code: campaign.CodeNotFound, What: fmt.Sprintf("no campaign %q in %s", idOrName, a.dir),
+			Hint: "`herald campaigns` lists them; give the id or the whole name",
+		}
+	}
+	return c, err
+}
+
+func viewOf(c campaign.Campaign, t campaign.Totals) CampaignView {
+	v := CampaignView{
+		ID: c.ID, Name: c.Name, Mode: c.Mode, State: c.State, Reason: c.Reason, Detail: c.Detail, Rows: c.Rows(),
+		Balance: map[campaign.Status]int64{}, Skipped: map[campaign.SkipReason]int64{}, Failed: map[campaign.FailReason]int64{},
+		CreatedAt: c.CreatedAt, StartAt: c.StartAt, StartedAt: c.StartedAt, EndedAt: c.FinishedAt, totals: t,
+	}
+	for _, status := range campaign.Statuses() {
+		v.Balance[status] = t.ByStatus[status]
+	}
+	for _, reason := range campaign.SkipReasons() {
+		v.Skipped[reason] = t.Skipped[reason]
+	}
+	for _, reason := range campaign.FailReasons() {
+		v.Failed[reason] = t.Failed[reason]
+	}
+	return v
+}
+
+// RecipientFilter chooses rows of a campaign.
+type RecipientFilter struct {
+	Statuses []string // "waiting" is pending and staged
+	After    int64    // rows behind this one
+	Limit    int      // 0: all
+}
+
+// RecipientView is a line of `herald recipients` (docs/cli-json.md). It is
+// made for the campaign's owner and carries the whole number.
+type RecipientView struct {
+	Row         int64               `json:"row"`
+	Line        int64               `json:"line"`
+	Chat        string              `json:"chat_id"`
+	Status      campaign.Status     `json:"status"`
+	SkipReason  campaign.SkipReason `json:"skip_reason,omitempty"`
+	FailReason  campaign.FailReason `json:"fail_reason,omitempty"`
+	Detail      string              `json:"detail,omitempty"`
+	Attempts    int                 `json:"attempts"`
+	QueueID     string              `json:"queue_id,omitempty"`
+	MessageID   string              `json:"message_id,omitempty"`
+	QueuedAt    time.Time           `json:"queued_at,omitzero"`
+	SentAt      time.Time           `json:"sent_at,omitzero"`
+	DeliveredAt time.Time           `json:"delivered_at,omitzero"`
+	ReadAt      time.Time           `json:"read_at,omitzero"`
+	FailedAt    time.Time           `json:"failed_at,omitzero"`
+}
+
+// Word is the status as people say it.
+func (v RecipientView) Word() string { return report.StatusWord(v.Status).Label }
+
+// Masked is the chat with its middle hidden.
+func (v RecipientView) Masked() string { return campaign.ChatID(v.Chat).String() }
+
+// Why is the reason behind the status, if it has one.
+func (v RecipientView) Why() string {
+	words := []string{}
+	if v.SkipReason != "" {
+		words = append(words, report.SkipWord(v.SkipReason).Label)
+	}
+	if v.FailReason != "" {
+		words = append(words, report.FailWord(v.FailReason).Label)
+	}
+	switch v.Status {
+	case campaign.StatusSent, campaign.StatusDelivered, campaign.StatusRead:
+		// What the provider says then repeats the status.
+	default:
+		if v.Detail != "" {
+			words = append(words, v.Detail)
+		}
+	}
+	return strings.Join(words, ": ")
+}
+
+// Recipients yields the rows of a campaign that the filter lets through, in
+// file order.
+func (a *App) Recipients(ctx context.Context, id campaign.ID, filter RecipientFilter) (iter.Seq2[RecipientView, error], error) {
+	statuses, err := statusesOf(filter.Statuses)
+	if err != nil {
+		return nil, err
+	}
+	rows := a.store.Recipients(ctx, id, storage.Filter{Statuses: statuses, AfterSeq: filter.After, Limit: filter.Limit})
+	return func(yield func(RecipientView, error) bool) {
+		for r, err := range rows {
+			view := RecipientView{
+				Row: r.Seq, Line: r.Line, Chat: string(r.Chat), Status: r.Status,
+				SkipReason: r.SkipReason, FailReason: r.FailReason, Detail: r.Detail, Attempts: r.Attempt,
+				QueueID: r.QueueID, MessageID: r.MessageID, QueuedAt: r.QueuedAt, SentAt: r.SentAt,
+				DeliveredAt: r.DeliveredAt, ReadAt: r.ReadAt, FailedAt: r.FailedAt,
+			}
+			if !yield(view, err) {
+				return
+			}
+		}
+	}, nil
+}
+
+func statusesOf(words []string) ([]campaign.Status, error) {
+	var statuses []campaign.Status
+	known := make([]string, 0, len(campaign.Statuses())+1)
+	for _, status := range campaign.Statuses() {
+		known = append(known, string(status))
+	}
+	known = append(known, "waiting")
+next:
+	for _, word := range words {
+		if word == "waiting" {
+			statuses = append(statuses, campaign.StatusPending, campaign.StatusStaged)
+			continue
+		}
+		for _, status := range campaign.Statuses() {
+			if string(status) == word {
+				statuses = append(statuses, status)
+				continue next
+			}
+		}
+		return nil, &campaign.Error{
+			Code: campaign.CodeInvalid, What: fmt.Sprintf("%q is no status", word),
+			Hint: "one of " + strings.Join(known, ", "),
+		}
+	}
+	return statuses, nil
+}
+
+// The helpers below let the command line show progress without naming the
+// domain's types.
+
+// Accepted counts messages Periskope took.
+func (p Progress) Accepted() int64 { return p.Totals.Accepted() }
+
+// Sendable counts rows that were not skipped.
+func (p Progress) Sendable() int64 { return p.Totals.Sum() - p.Totals.ByStatus[campaign.StatusSkipped] }
+
+// FailedCount counts failed recipients.
+func (p Progress) FailedCount() int64 { return p.Totals.ByStatus[campaign.StatusFailed] }
+
+// UnknownCount counts recipients whose call may have been taken.
+func (p Progress) UnknownCount() int64 { return p.Totals.ByStatus[campaign.StatusUnknown] }
+
+// Share is how much of the work is done, 0 to 1: submitting first, following
+// after it.
+func (p Progress) Share() float64 {
+	all := p.Sendable()
+	if all == 0 {
+		return 1
+	}
+	if p.Submitting {
+		return float64(all-p.Totals.Unsubmitted()) / float64(all)
+	}
+	return float64(p.Totals.AtLeastSent()+p.FailedCount()+p.UnknownCount()) / float64(all)
+}
+
+// ProgressEvent is a line of `run --json` before the last (docs/cli-json.md).
+type ProgressEvent struct {
+	Event             string                    `json:"event"` // progress
+	At                time.Time                 `json:"at"`
+	CampaignID        campaign.ID               `json:"campaign_id"`
+	State             campaign.State            `json:"state"`
+	Reason            campaign.PauseReason      `json:"reason,omitempty"`
+	Rows              int64                     `json:"rows"`
+	Balance           map[campaign.Status]int64 `json:"balance"`
+	AcceptedPerSecond float64                   `json:"accepted_per_second"`
+	Finish            time.Time                 `json:"expected_finish,omitzero"`
+	StartAt           time.Time                 `json:"start_at,omitzero"`
+}
+
+// Event is the progress as one line of JSON.
+func (p Progress) Event() ProgressEvent {
+	return ProgressEvent{
+		Event: "progress", At: time.Now().UTC(), CampaignID: p.Campaign.ID, State: p.Campaign.State, Reason: p.Campaign.Reason,
+		Rows: p.Rows, Balance: viewOf(p.Campaign, p.Totals).Balance, AcceptedPerSecond: p.RateMean,
+		Finish: p.Finish.UTC(), StartAt: p.Campaign.StartAt,
+	}
+}
