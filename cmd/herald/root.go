@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/herald-campaigns/herald/internal/app"
+)
+
+// run executes one command line and returns its exit code.
+func (t *terminal) run(ctx context.Context, args []string) int {
+	root := t.rootCommand() //nolint:contextcheck // cobra hands ctx to the commands
+	root.SetArgs(args)
+	root.SetIn(t.in)
+	root.SetOut(t.out)
+	root.SetErr(t.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var usage *usageError
+	if !t.called && !errors.As(err, &usage) {
+		err = &usageError{err: err} // cobra complains itself, about flags that exclude each other
+	}
+	return t.fail(err)
+}
+
+// settings are the flags every command has.
+type settings struct {
+	config  string
+	dataDir string
+	mode    string
+	log     string
+}
+
+func (t *terminal) rootCommand() *cobra.Command {
+	var s settings
+	root := &cobra.Command{
+		Use:   "herald",
+		Short: "Send each row of a CSV its own WhatsApp message, and know what became of it",
+		Example: `  herald demo                         see it work: no account, nothing to set up
+  herald init                         write a campaign file to start from
+  herald check campaign.yaml          read and render every row, send nothing
+  herald run campaign.yaml            send it; run it again to go on after a stop
+  herald report "My first campaign"   who got what`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&s.config, "config", "", "configuration `file` (default: herald.yaml, if there is one)")
+	flags.StringVar(&s.dataDir, "data-dir", "", "data `folder` (default: herald-data)")
+	flags.StringVar(&s.mode, "mode", "", "sandbox or live (default: sandbox)")
+	flags.StringVar(&s.log, "log-level", "", "debug, info, warn or error (default: warn)")
+	flags.BoolVar(&t.json, "json", false, "print JSON on standard output, and nothing else there")
+	flags.BoolVar(&t.noColor, "no-color", false, "never color the output")
+	root.SetFlagErrorFunc(flagError)
+	root.SuggestionsMinimumDistance = 2
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpCommand(helpCommand(root))
+
+	root.AddGroup(
+		&cobra.Group{ID: "start", Title: "Start here:"},
+		&cobra.Group{ID: "send", Title: "Campaigns:"},
+		&cobra.Group{ID: "look", Title: "What became of them:"},
+		&cobra.Group{ID: "more", Title: "More:"},
+	)
+	root.SetHelpCommandGroupID("more")
+	root.SetCompletionCommandGroupID("more")
+	add := func(group string, commands ...*cobra.Command) {
+		for _, command := range commands {
+			command.GroupID = group
+			if run := command.RunE; run != nil {
+				command.RunE = func(cmd *cobra.Command, args []string) error {
+					t.called = true
+					return run(cmd, args)
+				}
+			}
+			if command.Args != nil {
+				command.Args = asUsage(command.Args)
+			}
+			root.AddCommand(command)
+		}
+	}
+	load := func(cmd *cobra.Command) (app.Config, error) { return t.config(cmd, s) }
+	add("start", t.demoCommand(load), t.initCommand())
+	add("send", t.checkCommand(load), t.previewCommand(load), t.runCommand(load))
+	add("look", t.campaignsCommand(load), t.statusCommand(load), t.recipientsCommand(load), t.reportCommand(load))
+	add("more", t.sandboxCommand(load), t.schemaCommand(), t.versionCommand())
+	root.AddCommand(topics()...)
+	addCompletion(root)
+	return root
+}
+
+// loader reads the configuration a command was called with.
+type loader func(cmd *cobra.Command) (app.Config, error)
+
+func (t *terminal) config(cmd *cobra.Command, s settings) (app.Config, error) {
+	for name, values := range map[string][]string{
+		"mode": {"sandbox", "live"}, "log-level": {"debug", "info", "warn", "error"},
+	} {
+		if flag := cmd.Flags().Lookup(name); flag.Changed && !slices.Contains(values, flag.Value.String()) {
+			return app.Config{}, &usageError{
+				err: fmt.Errorf("--%s %q is not possible", name, flag.Value), hint: "it is one of " + strings.Join(values, ", "),
+			}
+		}
+	}
+	flags := map[string]any{}
+	for name, set := range map[string]struct {
+		key   string
+		value string
+	}{
+		"data-dir":  {"data_dir", s.dataDir},
+		"mode":      {"mode", s.mode},
+		"log-level": {"log.level", s.log},
+	} {
+		if cmd.Flags().Changed(name) {
+			flags[set.key] = set.value
+		}
+	}
+	t.given = givenFlags(cmd)
+	return app.LoadConfig(app.ConfigSource{File: s.config, Environ: t.environ, Flags: flags})
+}
+
+// givenFlags are the global flags of this call that a next command must have
+// as well: without them it would find another ledger, or none, and send to
+// everybody again.
+func givenFlags(cmd *cobra.Command) string {
+	var b strings.Builder
+	for _, name := range []string{"config", "data-dir", "mode"} {
+		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed {
+			b.WriteString(" --" + name + " " + shellWord(flag.Value.String()))
+		}
+	}
+	return b.String()
+}
+
+// next is a command to type after this one, for the same ledger and mode.
+func (t *terminal) next(command, argument string) string {
+	return "herald " + command + t.given + " " + shellWord(argument)
+}
+
+// namedCommand is a command of ours in a sentence that works on a ledger or a
+// configuration.
+var namedCommand = regexp.MustCompile("`herald (?:run|check|preview|campaigns|status|recipients|report)\\b")
+
+// complete adds the global flags to the commands that a hint names.
+func (t *terminal) complete(hint string) string {
+	return namedCommand.ReplaceAllStringFunc(hint, func(command string) string { return command + t.given })
+}
+
+// asUsage marks a complaint about arguments as a usage error.
+func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &usageError{err: fmt.Errorf("%s: %w", cmd.Name(), err), hint: "usage: " + cmd.UseLine()}
+		}
+		return nil
+	}
+}

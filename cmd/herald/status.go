@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/herald-campaigns/herald/internal/app"
+)
+
+func (t *terminal) statusCommand(load loader) *cobra.Command {
+	var watch bool
+	command := &cobra.Command{
+		Use:   "status CAMPAIGN",
+		Short: "Where a campaign stands, also while it is being sent",
+		Long: `Say where a campaign stands. It only looks, so it works beside a run in another
+terminal. A campaign is named by its id or its name.`,
+		Example: `  herald status "My first campaign"
+  herald status "My first campaign" --watch`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.reading(cmd, load, func(a *app.App) error {
+				view, err := a.Campaign(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if err := t.showStatus(view); err != nil || !watch {
+					return err
+				}
+				return t.watch(cmd.Context(), a, view)
+			})
+		},
+	}
+	command.Flags().BoolVar(&watch, "watch", false, "go on showing it until it is over")
+	return command
+}
+
+// watch shows the campaign again whenever it has changed.
+func (t *terminal) watch(ctx context.Context, a *app.App, view app.CampaignView) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last := statusLine(view)
+	for !view.State.Over() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		var err error
+		if view, err = a.Campaign(ctx, string(view.ID)); err != nil {
+			return err
+		}
+		if line := statusLine(view); line != last {
+			last = line
+			if err := t.showStatus(view); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *terminal) showStatus(v app.CampaignView) error {
+	if t.json {
+		return t.printLine(v)
+	}
+	_, err := t.out.Write([]byte(statusLine(v) + "\n"))
+	return err
+}
+
+// statusLine is a campaign in one line.
+func statusLine(v app.CampaignView) string {
+	state := string(v.State)
+	if v.Reason != "" {
+		state += ": " + strings.ReplaceAll(string(v.Reason), "_", " ")
+	}
+	words := []string{
+		strings.ToUpper(string(v.Mode)), v.Name, state,
+		comma(v.Rows) + " rows", comma(v.Waiting()) + " waiting", comma(v.AtLeastSent()) + " sent", comma(v.AtLeastDelivered()) + " delivered",
+	}
+	if missed := v.Missed(); missed > 0 {
+		words = append(words, comma(missed)+" failed or unknown")
+	}
+	return strings.Join(words, "  ")
+}
