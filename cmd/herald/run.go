@@ -107,14 +107,14 @@ func (t *terminal) send(ctx context.Context, engine *app.App, file string, f sen
 	view.close()
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
-		return errors.Join(err, t.stopped(ctx, engine, prepared, result))
+		return errors.Join(err, t.stopped(ctx, engine, prepared))
 	}
 	return t.finish(ctx, engine, prepared, result, f)
 }
 
 // stopped leaves the reports, and the summary for a program, of a campaign
 // that an error stopped. A person is told the error, and how to go on.
-func (t *terminal) stopped(ctx context.Context, engine *app.App, p *app.Prepared, result app.RunResult) error {
+func (t *terminal) stopped(ctx context.Context, engine *app.App, p *app.Prepared) error {
 	written, err := engine.WriteReports(ctx, p.Campaign.ID)
 	if err != nil {
 		return err
