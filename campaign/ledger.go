@@ -50,4 +50,7 @@ const (
 	EventPlan      EventKind = "plan"      // pace, schedule or senders changed
 	EventImported  EventKind = "imported"  // an import was completed
 	EventDiscarded EventKind = "discarded" // an unfinished import was taken back
+	EventResolved  EventKind = "resolved"  // unknown rows were settled by proof, policy or person
+	EventHeld      EventKind = "held"      // sending stopped by itself, or went on: disk, phone
+	EventRestored  EventKind = "restored"  // a restored copy of the ledger was noticed, or confirmed
 )

@@ -29,7 +29,8 @@ type Recipient struct {
 	SkipReason SkipReason
 	FailReason FailReason
 	FailClass  FailClass
-	Detail     string // for people: the other line of a duplicate, the provider's words
+	Resolution Resolution // of an unknown row
+	Detail     string     // for people: the other line of a duplicate, the provider's words
 
 	Gen       int64 // bumped at every hand-over to the stream
 	Attempt   int   // calls of the send API begun
