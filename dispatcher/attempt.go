@@ -72,7 +72,10 @@ func (d *Dispatcher) handle(intake context.Context, delivery Delivery, lease cam
 		d.Log.DebugContext(ctx, "attempt made", "campaign_id", task.Campaign, "row", task.Seq, "attempt", claim.Attempt,
 			"outcome", outcome.Kind, "status", outcome.HTTPStatus, "queue_id", outcome.QueueID, "trace_id", outcome.TraceID)
 	}
-	d.keep(intake, task, "settle", func(ctx context.Context) error { return d.Settlements.Settle(ctx, settlement) })
+	d.keep(intake, task, "settle", func(ctx context.Context) error {
+		_, err := d.Settlements.Settle(ctx, settlement)
+		return err
+	})
 	d.react(ctx, task, lease, claim, outcome, probe)
 	return campaign.VerdictDone, 0
 }

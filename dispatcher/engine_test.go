@@ -492,9 +492,9 @@ func (f *flaky) Claim(ctx context.Context, in campaign.Intent) (campaign.Claim, 
 	return f.Store.Claim(ctx, in)
 }
 
-func (f *flaky) Settle(ctx context.Context, s campaign.Settlement) error {
+func (f *flaky) Settle(ctx context.Context, s campaign.Settlement) (campaign.Status, error) {
 	if f.settles.Add(-1) >= 0 {
-		return errDisk
+		return "", errDisk
 	}
 	return f.Store.Settle(ctx, s)
 }
@@ -553,8 +553,8 @@ func TestLedgerInTrouble(t *testing.T) {
 // movedOn is a ledger in which somebody else has decided.
 type movedOn struct{ *storage.Store }
 
-func (movedOn) Settle(context.Context, campaign.Settlement) error {
-	return &campaign.Error{Code: campaign.CodeConflict, What: "the row was handed over again"}
+func (movedOn) Settle(context.Context, campaign.Settlement) (campaign.Status, error) {
+	return "", &campaign.Error{Code: campaign.CodeConflict, What: "the row was handed over again"}
 }
 
 // TestCapHoldsAndComesBack: a reached cap refuses, blocks the sender, and

@@ -118,7 +118,8 @@ func newScene(t *testing.T, rows int, config sandbox.Config) *scene {
 		settlement := sc.seeded.Accepted(row, claim)
 		settlement.Outcome = outcome
 		settlement.EndedAt = time.Now()
-		check(t, sc.store.Settle(t.Context(), settlement))
+		_, err = sc.store.Settle(t.Context(), settlement)
+		check(t, err)
 	}
 	quick := status.Schedule{Waits: []time.Duration{time.Millisecond}, Window: time.Hour}
 	sc.poller = status.New(sc.store, gate, ratelimit.New(ratelimit.Config{}), slog.New(slog.DiscardHandler), status.Config{Schedule: quick, Idle: 5 * time.Millisecond})

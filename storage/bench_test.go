@@ -138,7 +138,7 @@ func claimAndSettle(ctx context.Context, s *storage.Store, seeded storagetest.Se
 		if err != nil || claim.Refused != campaign.RefusedNot {
 			return fmt.Errorf("claim row %d: %q %w", staged[i].Seq, claim.Refused, err)
 		}
-		if err := s.Settle(ctx, seeded.Accepted(staged[i], claim)); err != nil {
+		if _, err := s.Settle(ctx, seeded.Accepted(staged[i], claim)); err != nil {
 			return err
 		}
 	}

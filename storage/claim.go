@@ -122,7 +122,8 @@ func (t *tx) refusal(ctx context.Context, number, sender int64, in campaign.Inte
 }
 
 // GiveBack takes a claim back before anything was sent: the row is pending
-// again, and neither the attempt nor the caps count it. A row that moved on
+// again (canceled, if its campaign is), and neither the attempt nor the caps
+// count it. A row that moved on
 // meanwhile stays as it is.
 func (s *Store) GiveBack(ctx context.Context, task campaign.Task, epoch int64) error {
 	what := fmt.Sprintf("give back row %d of campaign %s", task.Seq, task.Campaign)
@@ -131,18 +132,22 @@ func (s *Store) GiveBack(ctx context.Context, task campaign.Task, epoch int64) e
 		return s.fail(what, err)
 	}
 	_, err = write(ctx, s, func(ctx context.Context, t *tx) (struct{}, error) {
+		to, err := t.waiting(ctx, number)
+		if err != nil {
+			return struct{}{}, err
+		}
 		var sender, claimedAt int64
-		err := t.row(ctx, `
-			UPDATE recipients SET status = 'pending', attempt = attempt - 1
+		err = t.row(ctx, `
+			UPDATE recipients SET status = ?, attempt = attempt - 1
 			WHERE campaign_n = ? AND seq = ? AND gen = ? AND epoch = ? AND status = 'submitting'
-			RETURNING sender_n, claimed_at`, number, task.Seq, task.Gen, epoch).Scan(&sender, &claimedAt)
+			RETURNING sender_n, claimed_at`, string(to.Status), number, task.Seq, task.Gen, epoch).Scan(&sender, &claimedAt)
 		if errors.Is(err, sql.ErrNoRows) {
 			return struct{}{}, nil
 		}
 		if err != nil {
 			return struct{}{}, err
 		}
-		t.move(number, submitting, pending, 1)
+		t.move(number, submitting, to, 1)
 		t.refund(sender, claimedAt)
 		return struct{}{}, nil
 	})

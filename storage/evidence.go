@@ -34,22 +34,13 @@ func (s *Store) DuePolls(ctx context.Context, now time.Time, limit int, ids ...c
 	slices.SortFunc(due, func(a, b dueRow) int {
 		return cmp.Or(cmp.Compare(a.NextPollAt, b.NextPollAt), cmp.Compare(a.id, b.id), cmp.Compare(a.Seq, b.Seq))
 	})
-	due = due[:min(len(due), limit)]
-	list := make([]campaign.Tracked, len(due))
-	for i, r := range due {
-		sender, err := s.sender(ctx, r.SenderN)
-		if err != nil {
-			return nil, s.fail("list due polls", err)
-		}
-		list[i] = campaign.Tracked{
-			Campaign: r.id, Seq: r.Seq, Sender: sender, QueueID: r.QueueID, UniqueID: r.UniqueID,
-			Status: r.Status, QueuedAt: moment(r.QueuedAt), Polls: r.Polls,
-		}
-	}
-	return list, nil
+	list, err := s.tracked(ctx, due[:min(len(due), limit)])
+	return list, s.fail("list due polls", err)
 }
 
-const duePollsQuery = `SELECT seq, sender_n, queue_id, unique_id, status, queued_at, polls, next_poll_at FROM recipients
+const dueColumns = "seq, sender_n, queue_id, unique_id, status, queued_at, polls, next_poll_at"
+
+const duePollsQuery = `SELECT ` + dueColumns + ` FROM recipients
 	WHERE campaign_n = ? AND next_poll_at > 0 AND next_poll_at <= ? ORDER BY next_poll_at LIMIT ?`
 
 type dueRow struct {
@@ -62,6 +53,21 @@ type dueRow struct {
 	QueuedAt   int64           `db:"queued_at"`
 	Polls      int             `db:"polls"`
 	NextPollAt int64           `db:"next_poll_at"`
+}
+
+func (s *Store) tracked(ctx context.Context, rows []dueRow) ([]campaign.Tracked, error) {
+	list := make([]campaign.Tracked, len(rows))
+	for i, r := range rows {
+		sender, err := s.sender(ctx, r.SenderN)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = campaign.Tracked{
+			Campaign: r.id, Seq: r.Seq, Sender: sender, QueueID: r.QueueID, UniqueID: r.UniqueID,
+			Status: r.Status, QueuedAt: moment(r.QueuedAt), Polls: r.Polls,
+		}
+	}
+	return list, nil
 }
 
 // polled is the campaigns to ask for, by number.
@@ -182,19 +188,26 @@ func (t *tx) observe(ctx context.Context, number int64, o campaign.Observation, 
 	if next == row {
 		return nil
 	}
-	_, err = t.exec(ctx, `
+	// A resolution of an unknown row holds until something is learned.
+	changed, err := t.exec(ctx, `
 		UPDATE recipients SET status = ?, skip_reason = ?, fail_reason = ?, fail_class = ?, detail = ?, queue_id = ?, unique_id = ?,
 		  message_id = ?, queued_at = ?, sent_at = ?, delivered_at = ?, read_at = ?, failed_at = ?, next_poll_at = ?, polls = ?,
-		  not_before = CASE WHEN ? = 1 THEN 0 ELSE not_before END
-		WHERE campaign_n = ? AND seq = ?`,
+		  not_before = CASE WHEN ? = 1 THEN 0 ELSE not_before END,
+		  resolution = CASE WHEN ? = 1 THEN '' ELSE resolution END
+		WHERE campaign_n = ? AND seq = ? AND status = ?`,
 		string(next.Status), string(next.Skip), string(next.Fail), string(next.FailClass), next.Detail, next.QueueID, next.UniqueID,
 		next.MessageID, next.QueuedAt, next.SentAt, next.DeliveredAt, next.ReadAt, next.FailedAt, next.NextPollAt, next.Polls,
-		asInt(next.Status.Evident()), number, o.Seq)
-	if err != nil {
+		asInt(next.Status.Evident()), asInt(next.Status.Evident()), number, o.Seq, string(row.Status))
+	if err := changedOne(changed, err); err != nil {
 		return err
 	}
 	if next.standing != row.standing {
 		t.move(number, row.standing, next.standing, 1)
+	}
+	if row.Status == campaign.StatusSkipped && next.Status != campaign.StatusSkipped {
+		if err := t.readdress(ctx, number, o.Seq); err != nil {
+			return err
+		}
 	}
 	if row.QueuedAt == 0 && next.QueuedAt != 0 {
 		t.accept(number, next.QueuedAt)

@@ -40,7 +40,7 @@ func Example() {
 		return
 	}
 	// … the call of the send API …
-	if err := ledger.Settle(ctx, seeded.Accepted(staged[0], claim)); err != nil {
+	if _, err := ledger.Settle(ctx, seeded.Accepted(staged[0], claim)); err != nil {
 		log.Print(err)
 		return
 	}

@@ -81,6 +81,9 @@ const (
 	AwaitingQuery    = awaitingQuery
 	CancelPending    = cancelPending
 	CancelStaged     = cancelStaged
+	UnknownQuery     = unknownQuery
+	BoundQuery       = boundQuery
+	WitnessQuery     = witnessQuery
 )
 
 // StageQuery is built at start, so it is no constant.

@@ -137,8 +137,8 @@ const chunkRows = 2000
 
 // Unstage takes rows back from the stream to pending: those staged before
 // olderThan, or all when it is zero; of one campaign, or of all when id is "".
-// Tasks of theirs that are still in the stream lose their claim. It returns
-// how many rows it took back.
+// Tasks of theirs that are still in the stream lose their claim. Rows of a
+// canceled campaign become canceled. It returns how many rows it took back.
 func (s *Store) Unstage(ctx context.Context, id campaign.ID, olderThan time.Time) (int64, error) {
 	var number int64
 	if id != "" {
@@ -187,13 +187,20 @@ type rowKey struct {
 }
 
 func (t *tx) unstage(ctx context.Context, rows []rowKey) error {
+	to := map[int64]standing{}
 	for _, row := range rows {
-		n, err := t.exec(ctx, "UPDATE recipients SET status = 'pending' WHERE campaign_n = ? AND seq = ? AND status = 'staged'",
-			row.Campaign, row.Seq)
+		if _, ok := to[row.Campaign]; !ok {
+			var err error
+			if to[row.Campaign], err = t.waiting(ctx, row.Campaign); err != nil {
+				return err
+			}
+		}
+		n, err := t.exec(ctx, "UPDATE recipients SET status = ? WHERE campaign_n = ? AND seq = ? AND status = 'staged'",
+			string(to[row.Campaign].Status), row.Campaign, row.Seq)
 		if err != nil {
 			return err
 		}
-		t.move(row.Campaign, inStream, pending, n)
+		t.move(row.Campaign, inStream, to[row.Campaign], n)
 	}
 	return nil
 }

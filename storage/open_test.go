@@ -248,7 +248,7 @@ func TestClock(t *testing.T) {
 	if err != nil || claim.Refused != campaign.RefusedNot {
 		t.Fatalf("at the time the cap said it would be free: %q %v", claim.Refused, err)
 	}
-	if err := s.Settle(t.Context(), seeded.Accepted(staged[1], claim)); err != nil {
+	if _, err := s.Settle(t.Context(), seeded.Accepted(staged[1], claim)); err != nil {
 		t.Fatal(err)
 	}
 	ended := claim.ClaimedAt.Add(40 * time.Millisecond)

@@ -28,6 +28,10 @@ func TestPlans(t *testing.T) {
 		{"awaiting", "recipients_to_poll (campaign_n=? AND next_poll_at>?)", storage.Query{storage.AwaitingQuery, []any{1}}},
 		{"cancel pending", "COVERING INDEX recipients_pending (campaign_n=?)", storage.Query{storage.CancelPending, []any{1, 1, 10}}},
 		{"cancel staged", "USING INDEX recipients_in_flight", storage.Query{storage.CancelStaged, []any{1, 1, 10}}},
+		{"unknown rows", "COVERING INDEX recipients_exceptions (campaign_n=? AND status=?)", storage.Query{storage.UnknownQuery, []any{1, 1}}},
+		{"their attempts", "SEARCH a USING PRIMARY KEY (campaign_n=? AND seq=? AND gen=?)", storage.Query{storage.UnknownQuery, []any{1, 1}}},
+		{"bound ids", "SEARCH r USING INDEX recipients_by_chat (campaign_n=? AND chat=?)", storage.Query{storage.BoundQuery, []any{"x", "x"}}},
+		{"bound ids of skipped", "SEARCH x USING COVERING INDEX recipients_by_skipped_chat (campaign_n=? AND chat=?)", storage.Query{storage.BoundQuery, []any{"x", "x"}}},
 	}
 	type statuses = []campaign.Status
 	const byKey, byStatus = "USING PRIMARY KEY (campaign_n=? AND seq>?)", "COVERING INDEX recipients_exceptions (campaign_n=? AND status=? AND seq>?)"
@@ -68,5 +72,9 @@ func TestPlans(t *testing.T) {
 		if !strings.Contains(plan, q.want) || strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "SCAN recipients\n") {
 			t.Errorf("%s: want %q without a sort, got:\n%s", q.name, q.want, plan)
 		}
+	} // A thousand rows at most are sorted by their distance.
+	plan, err := s.Plan(t.Context(), storage.WitnessQuery, 1, 1, 1001, 1, 501, 5)
+	if err != nil || !strings.Contains(plan, "USING PRIMARY KEY (campaign_n=? AND seq>? AND seq<?)") {
+		t.Errorf("witnesses: want a bounded range, got (%v):\n%s", err, plan)
 	}
 }

@@ -13,35 +13,36 @@ import (
 	"github.com/herald-campaigns/herald/campaign"
 )
 
-const recipientColumns = `seq, import_n, line, record, chat, sender_n, status, skip_reason, fail_reason, fail_class, detail,
+const recipientColumns = `seq, import_n, line, record, chat, sender_n, status, skip_reason, fail_reason, fail_class, detail, resolution,
 	gen, attempt, not_before, staged_at, claimed_at, body_hash, queue_id, unique_id, message_id, queue_position,
 	queued_at, sent_at, delivered_at, read_at, failed_at`
 
 type recipientRow struct {
 	standing
-	Seq           int64              `db:"seq"`
-	Import        int                `db:"import_n"`
-	Line          int64              `db:"line"`
-	Record        string             `db:"record"`
-	Chat          campaign.ChatID    `db:"chat"`
-	SenderN       int64              `db:"sender_n"`
-	FailClass     campaign.FailClass `db:"fail_class"`
-	Detail        string             `db:"detail"`
-	Gen           int64              `db:"gen"`
-	Attempt       int                `db:"attempt"`
-	NotBefore     int64              `db:"not_before"`
-	StagedAt      int64              `db:"staged_at"`
-	ClaimedAt     int64              `db:"claimed_at"`
-	BodyHash      string             `db:"body_hash"`
-	QueueID       string             `db:"queue_id"`
-	UniqueID      string             `db:"unique_id"`
-	MessageID     string             `db:"message_id"`
-	QueuePosition int64              `db:"queue_position"`
-	QueuedAt      int64              `db:"queued_at"`
-	SentAt        int64              `db:"sent_at"`
-	DeliveredAt   int64              `db:"delivered_at"`
-	ReadAt        int64              `db:"read_at"`
-	FailedAt      int64              `db:"failed_at"`
+	Seq           int64               `db:"seq"`
+	Import        int                 `db:"import_n"`
+	Line          int64               `db:"line"`
+	Record        string              `db:"record"`
+	Chat          campaign.ChatID     `db:"chat"`
+	SenderN       int64               `db:"sender_n"`
+	FailClass     campaign.FailClass  `db:"fail_class"`
+	Detail        string              `db:"detail"`
+	Resolution    campaign.Resolution `db:"resolution"`
+	Gen           int64               `db:"gen"`
+	Attempt       int                 `db:"attempt"`
+	NotBefore     int64               `db:"not_before"`
+	StagedAt      int64               `db:"staged_at"`
+	ClaimedAt     int64               `db:"claimed_at"`
+	BodyHash      string              `db:"body_hash"`
+	QueueID       string              `db:"queue_id"`
+	UniqueID      string              `db:"unique_id"`
+	MessageID     string              `db:"message_id"`
+	QueuePosition int64               `db:"queue_position"`
+	QueuedAt      int64               `db:"queued_at"`
+	SentAt        int64               `db:"sent_at"`
+	DeliveredAt   int64               `db:"delivered_at"`
+	ReadAt        int64               `db:"read_at"`
+	FailedAt      int64               `db:"failed_at"`
 }
 
 func (s *Store) recipient(ctx context.Context, id campaign.ID, r recipientRow) (campaign.Recipient, error) {
@@ -51,7 +52,7 @@ func (s *Store) recipient(ctx context.Context, id campaign.ID, r recipientRow) (
 	}
 	out := campaign.Recipient{
 		Campaign: id, Seq: r.Seq, Import: r.Import, Line: r.Line, Chat: r.Chat, Sender: sender.ID,
-		Status: r.Status, SkipReason: r.Skip, FailReason: r.Fail, FailClass: r.FailClass, Detail: r.Detail,
+		Status: r.Status, SkipReason: r.Skip, FailReason: r.Fail, FailClass: r.FailClass, Resolution: r.Resolution, Detail: r.Detail,
 		Gen: r.Gen, Attempt: r.Attempt, NotBefore: moment(r.NotBefore), StagedAt: moment(r.StagedAt),
 		ClaimedAt: moment(r.ClaimedAt), BodyHash: r.BodyHash,
 		QueueID: r.QueueID, UniqueID: r.UniqueID, MessageID: r.MessageID, QueuePosition: r.QueuePosition,

@@ -2,10 +2,7 @@ package storage
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"github.com/herald-campaigns/herald/campaign"
 )
 
 // Recovery is what Recover found.
@@ -60,9 +57,11 @@ func (t *tx) orphans(ctx context.Context, all bool) (int64, error) {
 		if !all && row.Epoch >= row.LeaseEpoch {
 			continue
 		}
-		_, err := t.exec(ctx, "UPDATE recipients SET status = 'unknown', detail = ? WHERE campaign_n = ? AND seq = ?",
-			interrupted, row.Campaign, row.Seq)
-		if err != nil {
+		changed, err := t.exec(ctx, `
+			UPDATE recipients SET status = 'unknown', detail = ?
+			WHERE campaign_n = ? AND seq = ? AND gen = ? AND status = 'submitting'`,
+			interrupted, row.Campaign, row.Seq, row.Gen)
+		if err := changedOne(changed, err); err != nil {
 			return 0, err
 		}
 		_, err = t.exec(ctx, `
@@ -76,29 +75,4 @@ func (t *tx) orphans(ctx context.Context, all bool) (int64, error) {
 		n++
 	}
 	return n, nil
-}
-
-// ReturnUnknown moves unknown rows to pending, not before a time: it is proven
-// that the message was not taken, or the operator decided to send it again. It
-// returns how many rows it moved; others stay as they are.
-func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, seqs []int64, notBefore time.Time, detail string) (int64, error) {
-	n, err := write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
-		number, _, err := t.campaignState(ctx, id)
-		if err != nil {
-			return 0, err
-		}
-		var moved int64
-		for _, seq := range seqs {
-			n, err := t.exec(ctx, `
-				UPDATE recipients SET status = 'pending', not_before = ?, detail = ?
-				WHERE campaign_n = ? AND seq = ? AND status = 'unknown'`, millis(notBefore), detail, number, seq)
-			if err != nil {
-				return 0, err
-			}
-			moved += n
-		}
-		t.move(number, unknown, pending, moved)
-		return moved, nil
-	})
-	return n, s.fail(fmt.Sprintf("return unknown rows of campaign %s", id), err)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 )
@@ -99,4 +100,37 @@ func (s *Store) SenderUsage(ctx context.Context, id campaign.SenderID) (hour, da
 	err = s.readers.SelectContext(ctx, &w, s.readers.Rebind(
 		"SELECT minute, n FROM sender_usage WHERE sender_n = ? AND minute >= ? ORDER BY minute"), sender, minute-dayMinutes)
 	return w.used(minute - hourMinutes), w.used(minute - dayMinutes), s.fail("read a sender's usage", err)
+}
+
+// VisibilityLag is the longest time that was seen between the acceptance of a
+// message of this sender and its appearance in the provider's lists; false
+// when it was never measured. How long absence from the lists proves nothing
+// is reckoned from it.
+func (s *Store) VisibilityLag(ctx context.Context, sender campaign.SenderID) (lag time.Duration, measured bool, err error) {
+	number, err := s.senderNumber(ctx, sender)
+	if err != nil {
+		return 0, false, s.fail("read the visibility lag", err)
+	}
+	var ms int64
+	err = s.readers.GetContext(ctx, &ms, s.readers.Rebind("SELECT lag_ms FROM senders WHERE n = ?"), number)
+	if err != nil || ms < 0 {
+		return 0, false, s.fail(fmt.Sprintf("read the visibility lag of %s", sender), err)
+	}
+	return time.Duration(ms) * time.Millisecond, true, nil
+}
+
+// KeepVisibilityLag keeps a measured lag if it is the longest so far. One below
+// zero, which two clocks can make, counts as none.
+func (s *Store) KeepVisibilityLag(ctx context.Context, sender campaign.SenderID, lag time.Duration) error {
+	what := fmt.Sprintf("keep the visibility lag of %s", sender)
+	number, err := s.senderNumber(ctx, sender)
+	if err != nil {
+		return s.fail(what, err)
+	}
+	// Rounded up: half a millisecond is no lag of zero.
+	ms := max(0, (lag + time.Millisecond - 1).Milliseconds())
+	_, err = write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
+		return t.exec(ctx, "UPDATE senders SET lag_ms = ? WHERE n = ? AND lag_ms < ?", ms, number, ms)
+	})
+	return s.fail(what, err)
 }

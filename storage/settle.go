@@ -1,43 +1,74 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 )
 
-// Settle writes the outcome of a claimed call. The row leaves submitting (or
-// unknown, when a restart came between) for st.To, if it still is the claimed
-// one: same generation, same epoch.
+// Settle writes the outcome of a claimed call and returns what it came to: the
+// status the row has now. The row leaves submitting (or unknown, when a restart
+// came between) for st.To, if it still is the claimed one: same generation,
+// same epoch.
+//
+// An outcome that does not prove st.To makes the row unknown instead
+// (reliability page §4, rules 2 to 4): queued needs an acceptance with a
+// queue_id that no other row has, failed a rejection, pending an answer or an
+// error that says nothing was taken. Whoever asked for queued and gets unknown
+// has an answer that must not count as an acceptance; for a repeated queue_id
+// that holds also when evidence has settled the row otherwise.
 //
 // Evidence that came first wins: the row keeps its higher status, and only ids
-// it lacks are added. A queue_id that another row has already proves nothing,
-// so the row becomes unknown. A row that was handed over again meanwhile is a
-// conflict, except that proof of acceptance still counts while no newer call
-// is under way. The attempt is recorded in every case.
-func (s *Store) Settle(ctx context.Context, st campaign.Settlement) error {
+// it lacks are added. A row that was handed over again meanwhile is a conflict,
+// except that proof of acceptance still counts while no newer call is under
+// way. The attempt is recorded in every case.
+func (s *Store) Settle(ctx context.Context, st campaign.Settlement) (campaign.Status, error) {
 	fail := func(err error) error {
 		return s.failf(err, "settle row %d of campaign %s", st.Task.Seq, st.Task.Campaign)
 	}
 	switch st.To {
 	case campaign.StatusQueued, campaign.StatusFailed, campaign.StatusPending, campaign.StatusUnknown:
 	default:
-		return fail(fmt.Errorf("a call cannot end as %q", st.To))
+		return "", fail(fmt.Errorf("a call cannot end as %q", st.To))
 	}
 	number, err := s.number(ctx, st.Task.Campaign)
 	if err != nil {
-		return fail(err)
+		return "", fail(err)
 	}
-	moved, err := write(ctx, s, func(ctx context.Context, t *tx) (bool, error) {
+	if !proves(st.Outcome, st.To) {
+		s.log.ErrorContext(ctx, "an outcome was to be settled as more than it proves, the row is unknown",
+			slog.String("campaign_id", string(st.Task.Campaign)), slog.Int64("row", st.Task.Seq),
+			slog.String("outcome", string(st.Outcome.Kind)), slog.String("status", string(st.To)))
+		st.To, st.Refund = campaign.StatusUnknown, false
+		st.Outcome.Detail = cmp.Or(st.Outcome.Detail, "the answer of the API proves nothing")
+	}
+	got, err := write(ctx, s, func(ctx context.Context, t *tx) (campaign.Status, error) {
 		return t.settle(ctx, number, st, s.config.FirstPoll.Milliseconds())
 	})
-	if err == nil && moved {
+	if err == nil && got == "" {
 		err = conflict("", "the row was handed over again")
 	}
-	return fail(err)
+	return got, fail(err)
+}
+
+// proves says whether an outcome allows the move: the rules that no caller can
+// break.
+func proves(o campaign.Outcome, to campaign.Status) bool {
+	switch to { //nolint:exhaustive // checked by Settle
+	case campaign.StatusQueued:
+		return o.Kind == campaign.OutcomeAccepted && o.QueueID != ""
+	case campaign.StatusFailed:
+		return o.Kind == campaign.OutcomeRejected
+	case campaign.StatusPending:
+		return o.Kind == campaign.OutcomeThrottled || o.Kind == campaign.OutcomeRefused || o.Kind == campaign.OutcomeUnavailable
+	}
+	return true
 }
 
 // settled is what Settle needs to know of the row.
@@ -51,11 +82,11 @@ type settled struct {
 	QueuedAt  int64  `db:"queued_at"`
 }
 
-// settle says whether the row had moved on.
-func (t *tx) settle(ctx context.Context, number int64, st campaign.Settlement, firstPoll int64) (moved bool, err error) {
+// settle returns the row's status, or "" when the row had moved on.
+func (t *tx) settle(ctx context.Context, number int64, st campaign.Settlement, firstPoll int64) (campaign.Status, error) {
 	done, err := t.settleAccepted(ctx, number, st, firstPoll)
 	if done || err != nil {
-		return false, err
+		return campaign.StatusQueued, err
 	}
 	var row settled
 	err = t.row(ctx, `
@@ -63,37 +94,45 @@ func (t *tx) settle(ctx context.Context, number int64, st campaign.Settlement, f
 		FROM recipients WHERE campaign_n = ? AND seq = ?`, number, st.Task.Seq).
 		Scan(&row.Status, &row.Skip, &row.Fail, &row.Gen, &row.Epoch, &row.SenderN, &row.ClaimedAt, &row.QueueID, &row.QueuedAt)
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, noRecipient(st.Task.Campaign, fmt.Sprintf("row %d", st.Task.Seq))
+		return "", noRecipient(st.Task.Campaign, fmt.Sprintf("row %d", st.Task.Seq))
 	}
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	if err := t.recordAttempt(ctx, number, st); err != nil {
-		return false, err
+		return "", err
 	}
-	if st, err = t.checkQueueID(ctx, number, st); err != nil {
-		return false, err
+	repeated, err := t.repeatsQueueID(ctx, number, st)
+	if err != nil {
+		return "", err
+	}
+	if repeated {
+		st.To, st.Outcome.Detail = campaign.StatusUnknown, "the API answered with a queue id that belongs to another row"
+		st.Outcome.QueueID, st.Outcome.UniqueID = "", ""
 	}
 	claimed := row.Gen == st.Task.Gen && row.Epoch == st.Epoch
 	accepted := st.To == campaign.StatusQueued
 	switch {
 	case row.Status.Evident() && claimed:
-		if accepted {
-			return false, t.addIDs(ctx, number, row, st)
+		switch {
+		case repeated:
+			return campaign.StatusUnknown, nil
+		case accepted:
+			return row.Status, t.addIDs(ctx, number, row, st)
 		}
-		return false, nil
+		return row.Status, nil
 	case claimed && (row.Status == campaign.StatusSubmitting || row.Status == campaign.StatusUnknown),
 		accepted && !row.Status.Evident() && row.Status != campaign.StatusSubmitting:
-		return false, t.applyOutcome(ctx, number, row, st, firstPoll)
+		return t.applyOutcome(ctx, number, row, st, firstPoll)
 	}
-	return true, nil
+	return "", nil
 }
 
 // settleAccepted is the way nearly every call takes, in two statements: it was
 // accepted under a queue_id of its own, and the row still is the claimed one.
 // False says that it is not so, and nothing has changed.
 func (t *tx) settleAccepted(ctx context.Context, number int64, st campaign.Settlement, firstPoll int64) (bool, error) {
-	if st.To != campaign.StatusQueued || st.Outcome.QueueID == "" || st.Refund {
+	if st.To != campaign.StatusQueued || st.Refund {
 		return false, nil
 	}
 	ended := millis(st.EndedAt)
@@ -115,18 +154,13 @@ func (t *tx) settleAccepted(ctx context.Context, number int64, st campaign.Settl
 	return true, t.recordAttempt(ctx, number, st)
 }
 
-// checkQueueID turns an acceptance under another row's queue_id into an
-// unknown outcome.
-func (t *tx) checkQueueID(ctx context.Context, number int64, st campaign.Settlement) (campaign.Settlement, error) {
-	if st.To != campaign.StatusQueued || st.Outcome.QueueID == "" {
-		return st, nil
+// repeatsQueueID says whether a call was answered with the queue_id of another
+// row.
+func (t *tx) repeatsQueueID(ctx context.Context, number int64, st campaign.Settlement) (bool, error) {
+	if st.To != campaign.StatusQueued {
+		return false, nil
 	}
-	taken, err := t.queueIDTaken(ctx, number, st.Task.Seq, st.Outcome.QueueID)
-	if taken {
-		st.To, st.Outcome.Detail = campaign.StatusUnknown, "the API answered with a queue id that belongs to another row"
-		st.Outcome.QueueID, st.Outcome.UniqueID = "", ""
-	}
-	return st, err
+	return t.queueIDTaken(ctx, number, st.Task.Seq, st.Outcome.QueueID)
 }
 
 // queueIDTaken says whether another row than the given one has the queue_id.
@@ -165,41 +199,94 @@ func (t *tx) addIDs(ctx context.Context, number int64, row settled, st campaign.
 	return err
 }
 
-func (t *tx) applyOutcome(ctx context.Context, number int64, row settled, st campaign.Settlement, firstPoll int64) error {
-	to, ended, err := standing{Status: st.To}, millis(st.EndedAt), error(nil)
+// applyOutcome moves the row, and returns its new status. Each statement names
+// the standing it moves the row from.
+func (t *tx) applyOutcome(
+	ctx context.Context, number int64, row settled, st campaign.Settlement, firstPoll int64,
+) (campaign.Status, error) {
+	const fromHere = " WHERE campaign_n = ? AND seq = ? AND gen = ? AND status = ?"
+	here := []any{number, st.Task.Seq, row.Gen, string(row.Status)}
+	to, ended := standing{Status: st.To}, millis(st.EndedAt)
 	if ended == 0 {
 		ended = t.now()
 	}
+	var changed int64
+	var err error
 	switch st.To { //nolint:exhaustive // checked by Settle
 	case campaign.StatusQueued:
-		// skip_reason and addressed: proof of sending wins over a skip.
-		_, err = t.exec(ctx, `
-			UPDATE recipients SET status = 'queued', skip_reason = '', detail = '', not_before = 0, queue_id = ?, unique_id = ?,
-			  queue_position = ?, queued_at = ?, next_poll_at = ?
-			WHERE campaign_n = ? AND seq = ?`,
-			st.Outcome.QueueID, st.Outcome.UniqueID, st.Outcome.QueuePosition, ended, ended+firstPoll, number, st.Task.Seq)
+		// skip_reason: proof of sending wins over a skip.
+		changed, err = t.exec(ctx, `
+			UPDATE recipients SET status = 'queued', skip_reason = '', detail = '', resolution = '', not_before = 0,
+			  queue_id = ?, unique_id = ?, queue_position = ?, queued_at = ?, next_poll_at = ?`+fromHere,
+			append([]any{st.Outcome.QueueID, st.Outcome.UniqueID, st.Outcome.QueuePosition, ended, ended + firstPoll}, here...)...)
 		t.accept(number, ended)
+		if err == nil && row.Status == campaign.StatusSkipped {
+			err = t.readdress(ctx, number, st.Task.Seq)
+		}
 	case campaign.StatusFailed:
 		to.Fail = st.FailReason
-		_, err = t.exec(ctx, `
-			UPDATE recipients SET status = 'failed', fail_reason = ?, fail_class = ?, detail = ?, failed_at = ?
-			WHERE campaign_n = ? AND seq = ?`,
-			string(st.FailReason), string(st.FailClass), st.Outcome.Detail, ended, number, st.Task.Seq)
+		changed, err = t.exec(ctx, `
+			UPDATE recipients SET status = 'failed', fail_reason = ?, fail_class = ?, detail = ?, resolution = '', failed_at = ?`+fromHere,
+			append([]any{string(st.FailReason), string(st.FailClass), st.Outcome.Detail, ended}, here...)...)
 	case campaign.StatusPending:
-		_, err = t.exec(ctx, "UPDATE recipients SET status = 'pending', not_before = ?, detail = ? WHERE campaign_n = ? AND seq = ?",
-			millis(st.NotBefore), st.Outcome.Detail, number, st.Task.Seq)
-	case campaign.StatusUnknown:
-		_, err = t.exec(ctx, "UPDATE recipients SET status = 'unknown', detail = ? WHERE campaign_n = ? AND seq = ?",
-			st.Outcome.Detail, number, st.Task.Seq)
+		if to, err = t.waiting(ctx, number); err != nil {
+			return "", err
+		}
+		changed, err = t.exec(ctx, "UPDATE recipients SET status = ?, not_before = ?, detail = ?, resolution = ''"+fromHere,
+			append([]any{string(to.Status), to.due(st.NotBefore), st.Outcome.Detail}, here...)...)
+	case campaign.StatusUnknown: // and a resolution stays: nothing was learned
+		changed, err = t.exec(ctx, "UPDATE recipients SET status = 'unknown', detail = ?"+fromHere,
+			append([]any{st.Outcome.Detail}, here...)...)
 	}
-	if err != nil {
-		return err
+	if err := changedOne(changed, err); err != nil {
+		return "", err
 	}
 	t.move(number, row.standing, to, 1)
-	if st.Refund {
-		t.refund(row.SenderN, row.ClaimedAt)
-		_, err = t.exec(ctx, "UPDATE recipients SET attempt = attempt - 1 WHERE campaign_n = ? AND seq = ? AND attempt > 0 AND status = 'pending'",
-			number, st.Task.Seq)
+	if !st.Refund || st.To != campaign.StatusPending {
+		return to.Status, nil
+	}
+	t.refund(row.SenderN, row.ClaimedAt)
+	_, err = t.exec(ctx, "UPDATE recipients SET attempt = attempt - 1 WHERE campaign_n = ? AND seq = ? AND attempt > 0", number, st.Task.Seq)
+	return to.Status, err
+}
+
+// changedOne is the error of a statement that moves one row, and an error also
+// when it moved none or several: the row was read in this transaction, so then
+// a rule of the ledger is broken, and nothing of it may be committed.
+func changedOne(changed int64, err error) error {
+	if err == nil && changed != 1 {
+		return fmt.Errorf("a row that was just read changed %d times", changed)
 	}
 	return err
+}
+
+// readdress makes a row the campaign's one line for its chat again, unless
+// another has become that: it was skipped, and proof came that it was sent. A
+// delta import must not repeat the chat.
+func (t *tx) readdress(ctx context.Context, number, seq int64) error {
+	_, err := t.exec(ctx, `
+		UPDATE recipients SET addressed = 1 WHERE campaign_n = ? AND seq = ? AND addressed = 0 AND chat <> ''
+		  AND NOT EXISTS (SELECT 1 FROM recipients o WHERE o.campaign_n = ? AND o.chat = recipients.chat AND o.addressed = 1)`,
+		number, seq, number)
+	return err
+}
+
+// waiting is where a row goes that is to be sent, or sent again: pending, but
+// canceled where nothing will be sent any more. A row pending in a canceled
+// campaign would wait for ever.
+func (t *tx) waiting(ctx context.Context, number int64) (standing, error) {
+	var state campaign.State
+	err := t.row(ctx, "SELECT state FROM campaigns WHERE n = ?", number).Scan(&state)
+	if state == campaign.StateCanceled {
+		return canceled, err
+	}
+	return pending, err
+}
+
+// due is the not_before of a row that got this standing.
+func (s standing) due(notBefore time.Time) int64 {
+	if s.Status == campaign.StatusPending {
+		return millis(notBefore)
+	}
+	return 0
 }

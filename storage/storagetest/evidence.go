@@ -146,7 +146,7 @@ func testAdoptUnknown(t *testing.T, s *storage.Store) {
 	send(t, s, seeded, 1)
 	taken := row(t, s, seeded, 1).QueueID
 	for _, r := range stage(t, s, seeded, 2, 3) {
-		must(t, s.Settle(ctx, settlement(seeded, r, claim(t, s, seeded, r), campaign.OutcomeUnknown, campaign.StatusUnknown)))
+		settle(t, s, settlement(seeded, r, claim(t, s, seeded, r), campaign.OutcomeUnknown, campaign.StatusUnknown))
 	}
 	found := evidence(seeded, 2, campaign.StatusQueued, time.Time{})
 	found.Source, found.QueueID, found.UniqueID, found.NextPoll = campaign.EvidenceJobs, "found", "unique", time.Now()
@@ -179,7 +179,7 @@ func testLists(t *testing.T, s *storage.Store) {
 	for _, r := range staged {
 		st := settlement(seeded, r, claim(t, s, seeded, r), campaign.OutcomeRejected, campaign.StatusFailed)
 		st.FailReason, st.FailClass = campaign.FailRejected, campaign.FailPermanent
-		must(t, s.Settle(ctx, st))
+		settle(t, s, st)
 	}
 	skipped, failed, pending := campaign.StatusSkipped, campaign.StatusFailed, campaign.StatusPending
 	for _, test := range []struct {
@@ -246,7 +246,7 @@ func testTiming(t *testing.T, s *storage.Store) {
 		r := stage(t, s, seeded, int64(i)+1)[0]
 		st := seeded.Accepted(r, claim(t, s, seeded, r))
 		st.EndedAt = start.Add(after)
-		must(t, s.Settle(ctx, st))
+		settle(t, s, st)
 	}
 	got, err := s.Timing(ctx, seeded.ID)
 	must(t, err)

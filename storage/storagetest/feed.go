@@ -132,7 +132,7 @@ func testDeferredRows(t *testing.T, s *storage.Store) {
 		staged := stage(t, s, seeded, seq)[0]
 		st := settlement(seeded, staged, claim(t, s, seeded, staged), campaign.OutcomeUnavailable, campaign.StatusPending)
 		st.NotBefore = due.Add(time.Duration(i) * time.Minute)
-		must(t, s.Settle(ctx, st))
+		settle(t, s, st)
 	}
 	if at, ok, err := s.NextDue(ctx, seeded.ID); err != nil || !ok || !at.Equal(due) {
 		t.Errorf("next due at %v, %v, %v; want %v", at, ok, err, due)
@@ -223,7 +223,7 @@ func testCancel(t *testing.T, s *storage.Store) {
 	if n, err := s.Cancel(ctx, seeded.ID); err != nil || n != 2098 {
 		t.Errorf("canceled %d rows, want 2098 (%v)", n, err)
 	}
-	must(t, s.Settle(ctx, seeded.Accepted(underWay, call)))
+	settle(t, s, seeded.Accepted(underWay, call))
 	want := map[campaign.Status]int64{campaign.StatusQueued: 2, campaign.StatusCanceled: 2098}
 	if diff := cmp.Diff(want, totals(t, s, seeded.ID).ByStatus); diff != "" {
 		t.Errorf("after cancel (-want +got):\n%s", diff)

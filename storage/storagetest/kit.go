@@ -57,11 +57,27 @@ func wantRefused(t *testing.T, s *storage.Store, intent campaign.Intent, want ca
 	return got
 }
 
+// settle writes an outcome and fails on an error. It returns what the outcome
+// came to.
+func settle(t *testing.T, s *storage.Store, st campaign.Settlement) campaign.Status {
+	t.Helper()
+	got, err := s.Settle(t.Context(), st)
+	must(t, err)
+	return got
+}
+
+// wantSettleCode fails unless settling fails with the code.
+func wantSettleCode(t *testing.T, s *storage.Store, st campaign.Settlement, code campaign.Code) {
+	t.Helper()
+	_, err := s.Settle(t.Context(), st)
+	wantCode(t, err, code)
+}
+
 // send takes one row all the way to queued.
 func send(t *testing.T, s *storage.Store, seeded Seeded, seq int64) campaign.Staged {
 	t.Helper()
 	row := stage(t, s, seeded, seq)[0]
-	must(t, s.Settle(t.Context(), seeded.Accepted(row, claim(t, s, seeded, row))))
+	settle(t, s, seeded.Accepted(row, claim(t, s, seeded, row)))
 	return row
 }
 

@@ -109,11 +109,15 @@ func (m model) settle(t *testing.T, rt *rapid.T, s *storage.Store, seq int64) {
 	st.To = rapid.SampledFrom([]campaign.Status{
 		campaign.StatusQueued, campaign.StatusFailed, campaign.StatusPending, campaign.StatusUnknown,
 	}).Draw(rt, "to")
+	st.Outcome.Kind = map[campaign.Status]campaign.OutcomeKind{
+		campaign.StatusQueued: campaign.OutcomeAccepted, campaign.StatusFailed: campaign.OutcomeRejected,
+		campaign.StatusPending: campaign.OutcomeUnavailable, campaign.StatusUnknown: campaign.OutcomeUnknown,
+	}[st.To]
 	if st.To == campaign.StatusFailed {
 		st.FailReason, st.FailClass = campaign.FailRejected, campaign.FailPermanent
 	}
 	st.Refund = st.To == campaign.StatusPending && rapid.Bool().Draw(rt, "refund")
-	if err := s.Settle(t.Context(), st); err != nil {
+	if _, err := s.Settle(t.Context(), st); err != nil {
 		rt.Fatal(err)
 	}
 	r.status = st.To
@@ -142,7 +146,7 @@ func (m model) skip(t *testing.T, s *storage.Store, seq int64) {
 }
 
 func (m model) returnUnknown(t *testing.T, s *storage.Store, seq int64) {
-	_, err := s.ReturnUnknown(t.Context(), m.seeded.ID, []int64{seq}, time.Time{}, "")
+	_, err := s.ReturnUnknown(t.Context(), m.seeded.ID, []campaign.Staged{m.rows[seq].staged}, time.Time{}, "")
 	must(t, err)
 	m.from(seq, campaign.StatusPending, campaign.StatusUnknown)
 }

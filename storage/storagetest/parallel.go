@@ -76,7 +76,7 @@ func testParallelSends(t *testing.T, s *storage.Store) {
 				case got.Refused != campaign.RefusedNot:
 					t.Errorf("refused %q", got.Refused)
 				default:
-					if err := s.Settle(t.Context(), seeded.Accepted(r, got)); err != nil {
+					if _, err := s.Settle(t.Context(), seeded.Accepted(r, got)); err != nil {
 						t.Error(err)
 					}
 				}

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -98,7 +99,7 @@ func testSettle(t *testing.T, s *storage.Store) {
 	call := claim(t, s, seeded, rows[0])
 	accepted := seeded.Accepted(rows[0], call)
 	accepted.Outcome.QueuePosition, accepted.Outcome.TraceID = 7, "trace"
-	must(t, s.Settle(ctx, accepted))
+	settle(t, s, accepted)
 	r := wantStatus(t, s, seeded, 1, campaign.StatusQueued)
 	if r.QueueID != accepted.Outcome.QueueID || r.UniqueID != accepted.Outcome.UniqueID || r.QueuePosition != 7 ||
 		!r.QueuedAt.Equal(accepted.EndedAt) {
@@ -116,7 +117,7 @@ func testSettle(t *testing.T, s *storage.Store) {
 
 	rejected := settlement(seeded, rows[1], claim(t, s, seeded, rows[1]), campaign.OutcomeRejected, campaign.StatusFailed)
 	rejected.FailReason, rejected.FailClass = campaign.FailRejected, campaign.FailPermanent
-	must(t, s.Settle(ctx, rejected))
+	settle(t, s, rejected)
 	r = wantStatus(t, s, seeded, 2, campaign.StatusFailed)
 	if r.FailReason != campaign.FailRejected || r.FailClass != campaign.FailPermanent || r.Detail != "what the API said" || r.FailedAt.IsZero() {
 		t.Errorf("rejected row: %+v", r)
@@ -124,7 +125,7 @@ func testSettle(t *testing.T, s *storage.Store) {
 
 	throttled := settlement(seeded, rows[2], claim(t, s, seeded, rows[2]), campaign.OutcomeThrottled, campaign.StatusPending)
 	throttled.Refund = true
-	must(t, s.Settle(ctx, throttled))
+	settle(t, s, throttled)
 	if r = wantStatus(t, s, seeded, 3, campaign.StatusPending); r.Attempt != 0 {
 		t.Errorf("a throttled call used up attempt %d", r.Attempt)
 	}
@@ -132,26 +133,26 @@ func testSettle(t *testing.T, s *storage.Store) {
 	if got := claim(t, s, seeded, again); got.Attempt != 1 {
 		t.Errorf("attempt %d after a refund, want 1", got.Attempt)
 	}
-	must(t, s.Settle(ctx, settlement(seeded, again, campaign.Claim{Attempt: 1}, campaign.OutcomeUnknown, campaign.StatusUnknown)))
+	settle(t, s, settlement(seeded, again, campaign.Claim{Attempt: 1}, campaign.OutcomeUnknown, campaign.StatusUnknown))
 	if attempts, err = s.Attempts(ctx, seeded.ID, 3); err != nil || len(attempts) != 2 {
 		t.Errorf("%d calls are recorded, want 2 (%v)", len(attempts), err)
 	}
 	// The unknown outcome is learned after all.
-	must(t, s.Settle(ctx, seeded.Accepted(again, campaign.Claim{Attempt: 1, ClaimedAt: time.Now()})))
+	settle(t, s, seeded.Accepted(again, campaign.Claim{Attempt: 1, ClaimedAt: time.Now()}))
 	wantStatus(t, s, seeded, 3, campaign.StatusQueued)
 
 	wrongEpoch := seeded.Accepted(rows[3], claim(t, s, seeded, rows[3]))
 	wrongEpoch.Epoch++
-	wantCode(t, s.Settle(ctx, wrongEpoch), campaign.CodeConflict)
+	wantSettleCode(t, s, wrongEpoch, campaign.CodeConflict)
 	wantStatus(t, s, seeded, 4, campaign.StatusSubmitting)
 
 	impossible := seeded.Accepted(rows[4], claim(t, s, seeded, rows[4]))
 	impossible.To = campaign.StatusSent
-	if err := s.Settle(ctx, impossible); err == nil {
+	if _, err := s.Settle(ctx, impossible); err == nil {
 		t.Error("a call ended as sent")
 	}
 	impossible.To, impossible.Task.Seq = campaign.StatusQueued, 77
-	wantCode(t, s.Settle(ctx, impossible), campaign.CodeNotFound)
+	wantSettleCode(t, s, impossible, campaign.CodeNotFound)
 
 	if hour, _, err := s.SenderUsage(ctx, seeded.Sender.ID); err != nil || hour != 5 {
 		t.Errorf("usage is %d, want 5: six claims and a refund (%v)", hour, err)
@@ -165,7 +166,7 @@ func testSettleAfterEvidence(t *testing.T, s *storage.Store) {
 	at := time.Now().Truncate(time.Millisecond).UTC()
 	accepted := seeded.Accepted(rows[0], claim(t, s, seeded, rows[0]))
 	must(t, s.Observe(ctx, []campaign.Observation{evidence(seeded, 1, campaign.StatusDelivered, at)}))
-	must(t, s.Settle(ctx, accepted))
+	settle(t, s, accepted)
 	r := wantStatus(t, s, seeded, 1, campaign.StatusDelivered)
 	if r.QueueID != accepted.Outcome.QueueID || r.UniqueID != accepted.Outcome.UniqueID {
 		t.Errorf("the outcome's ids are not in the row: %q, %q", r.QueueID, r.UniqueID)
@@ -173,7 +174,9 @@ func testSettleAfterEvidence(t *testing.T, s *storage.Store) {
 	// The response was lost, the webhook came: the timeout must not undo it.
 	lost := settlement(seeded, rows[1], claim(t, s, seeded, rows[1]), campaign.OutcomeUnknown, campaign.StatusUnknown)
 	must(t, s.Observe(ctx, []campaign.Observation{evidence(seeded, 2, campaign.StatusSent, at)}))
-	must(t, s.Settle(ctx, lost))
+	if got := settle(t, s, lost); got != campaign.StatusSent {
+		t.Errorf("settled as %s, want sent", got)
+	}
 	wantStatus(t, s, seeded, 2, campaign.StatusSent)
 }
 
@@ -186,34 +189,88 @@ func testLateOutcome(t *testing.T, s *storage.Store) {
 	if _, err := s.Recover(ctx, true); err != nil {
 		t.Fatal(err)
 	}
-	n, err := s.ReturnUnknown(ctx, seeded.ID, []int64{1, 2}, time.Time{}, "proven absent")
+	n, err := s.ReturnUnknown(ctx, seeded.ID, rows, time.Time{}, "proven absent")
 	must(t, err)
 	if n != 2 {
 		t.Fatalf("returned %d rows, want 2", n)
 	}
 	// Row 1 waits in the stream again: proof of acceptance stops the second send.
 	staged := stage(t, s, seeded, 1)[0]
-	must(t, s.Settle(ctx, late))
+	settle(t, s, late)
 	wantStatus(t, s, seeded, 1, campaign.StatusQueued)
 	wantRefused(t, s, seeded.Intent(staged), campaign.RefusedStale)
 	// Row 2 is being sent again already: its own call decides.
 	second := stage(t, s, seeded, 2)[0]
 	call := claim(t, s, seeded, second)
-	wantCode(t, s.Settle(ctx, other), campaign.CodeConflict)
+	wantSettleCode(t, s, other, campaign.CodeConflict)
 	wantStatus(t, s, seeded, 2, campaign.StatusSubmitting)
-	must(t, s.Settle(ctx, seeded.Accepted(second, call)))
+	settle(t, s, seeded.Accepted(second, call))
 	wantStatus(t, s, seeded, 2, campaign.StatusQueued)
 }
 
 func testQueueIDClash(t *testing.T, s *storage.Store) {
-	seeded := Seed(t, s, 2)
+	seeded := Seed(t, s, 3)
 	send(t, s, seeded, 1)
 	row := stage(t, s, seeded, 2)[0]
 	st := seeded.Accepted(row, claim(t, s, seeded, row))
 	st.Outcome.QueueID = seeded.Accepted(campaign.Staged{Seq: 1, Gen: 1}, campaign.Claim{}).Outcome.QueueID
-	must(t, s.Settle(t.Context(), st))
+	if got := settle(t, s, st); got != campaign.StatusUnknown {
+		t.Errorf("an answer with a foreign queue id came to %s, want unknown", got)
+	}
 	if r := wantStatus(t, s, seeded, 2, campaign.StatusUnknown); r.Detail == "" || r.QueueID != "" {
 		t.Errorf("row with a foreign queue id: %+v", r)
+	}
+	// Evidence came first, so the row is settled; the answer still is bad news.
+	row = stage(t, s, seeded, 3)[0]
+	again := seeded.Accepted(row, claim(t, s, seeded, row))
+	again.Outcome.QueueID = st.Outcome.QueueID
+	must(t, s.Observe(t.Context(), []campaign.Observation{evidence(seeded, 3, campaign.StatusSent, time.Now())}))
+	if got := settle(t, s, again); got != campaign.StatusUnknown {
+		t.Errorf("an answer with a foreign queue id came to %s, want unknown", got)
+	}
+	if r := wantStatus(t, s, seeded, 3, campaign.StatusSent); r.QueueID != "" {
+		t.Errorf("the row took another row's queue id")
+	}
+}
+
+// testSettleProves settles outcomes as what they do not prove: such a row is
+// unknown, whatever the caller wanted (reliability page §4, rules 2 to 4).
+func testSettleProves(t *testing.T, s *storage.Store) {
+	kinds := campaign.OutcomeKinds()
+	allowed := map[campaign.Status][]campaign.OutcomeKind{
+		campaign.StatusQueued:  {campaign.OutcomeAccepted},
+		campaign.StatusFailed:  {campaign.OutcomeRejected},
+		campaign.StatusPending: {campaign.OutcomeThrottled, campaign.OutcomeRefused, campaign.OutcomeUnavailable},
+		campaign.StatusUnknown: campaign.OutcomeKinds(),
+	}
+	seeded := Seed(t, s, len(allowed)*len(kinds)+1)
+	seq := int64(0)
+	next := func(kind campaign.OutcomeKind, to campaign.Status) campaign.Settlement {
+		seq++
+		row := stage(t, s, seeded, seq)[0]
+		st := seeded.Accepted(row, claim(t, s, seeded, row))
+		st.Outcome.Kind, st.To = kind, to
+		if to == campaign.StatusFailed {
+			st.FailReason, st.FailClass = campaign.FailRejected, campaign.FailPermanent
+		}
+		return st
+	}
+	for to, proofs := range allowed {
+		for _, kind := range kinds {
+			want := campaign.StatusUnknown
+			if slices.Contains(proofs, kind) {
+				want = to
+			}
+			if got := settle(t, s, next(kind, to)); got != want {
+				t.Errorf("%s settled as %s came to %s, want %s", kind, to, got, want)
+			}
+			wantStatus(t, s, seeded, seq, want)
+		}
+	}
+	nameless := next(campaign.OutcomeAccepted, campaign.StatusQueued)
+	nameless.Outcome.QueueID = ""
+	if got := settle(t, s, nameless); got != campaign.StatusUnknown {
+		t.Errorf("an acceptance without a queue id came to %s", got)
 	}
 }
 
@@ -253,7 +310,7 @@ func testRecover(t *testing.T, s *storage.Store) {
 		t.Errorf("attempts of an interrupted call: %v %v", attempts, err)
 	}
 	// The response was only late.
-	must(t, s.Settle(ctx, seeded.Accepted(rows[0], call)))
+	settle(t, s, seeded.Accepted(rows[0], call))
 	wantStatus(t, s, seeded, 1, campaign.StatusQueued)
 	if found, err = s.Recover(ctx, true); err != nil || found != (storage.Recovery{}) {
 		t.Errorf("recovered again: %+v %v", found, err)

@@ -1,0 +1,204 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+// UnknownRows is every row of a campaign whose outcome nobody knows, in row
+// order, those that a person has resolved included.
+func (s *Store) UnknownRows(ctx context.Context, id campaign.ID) ([]campaign.UnknownRow, error) {
+	what := fmt.Sprintf("list the unknown rows of campaign %s", id)
+	number, err := s.number(ctx, id)
+	if err != nil {
+		return nil, s.fail(what, err)
+	}
+	var rows []struct {
+		Seq        int64               `db:"seq"`
+		Gen        int64               `db:"gen"`
+		Attempt    int                 `db:"attempt"`
+		SenderN    int64               `db:"sender_n"`
+		Chat       campaign.ChatID     `db:"chat"`
+		BodyHash   string              `db:"body_hash"`
+		ClaimedAt  int64               `db:"claimed_at"`
+		EndedAt    int64               `db:"ended_at"`
+		Detail     string              `db:"detail"`
+		Resolution campaign.Resolution `db:"resolution"`
+	}
+	if err := s.readers.SelectContext(ctx, &rows, s.readers.Rebind(unknownQuery), number, number); err != nil {
+		return nil, s.fail(what, err)
+	}
+	list := make([]campaign.UnknownRow, len(rows))
+	for i, r := range rows {
+		sender, err := s.sender(ctx, r.SenderN)
+		if err != nil {
+			return nil, s.fail(what, err)
+		}
+		list[i] = campaign.UnknownRow{
+			Campaign: id, Seq: r.Seq, Gen: r.Gen, Attempt: r.Attempt, Sender: sender, Chat: r.Chat, BodyHash: r.BodyHash,
+			ClaimedAt: moment(r.ClaimedAt), EndedAt: moment(r.EndedAt), Detail: r.Detail, Resolution: r.Resolution,
+		}
+	}
+	return list, nil
+}
+
+// A subquery, for the reason that parts gives.
+const unknownQuery = `SELECT r.seq, r.gen, r.attempt, r.sender_n, r.chat, r.body_hash, r.claimed_at, r.detail, r.resolution,
+	  COALESCE(a.ended_at, 0) AS ended_at
+	FROM recipients r LEFT JOIN attempts a ON a.campaign_n = r.campaign_n AND a.seq = r.seq AND a.gen = r.gen
+	WHERE r.campaign_n = ? AND r.seq IN (SELECT seq FROM recipients WHERE campaign_n = ? AND status = 'unknown' ORDER BY seq)
+	ORDER BY r.seq`
+
+// BoundIDs is every id of the provider (queue, unique and message id) that a
+// row of this chat has already, in any campaign of the ledger: a message with
+// one of them is not the one that is looked for.
+func (s *Store) BoundIDs(ctx context.Context, chat campaign.ChatID) ([]string, error) {
+	var rows []struct {
+		QueueID   string `db:"queue_id"`
+		UniqueID  string `db:"unique_id"`
+		MessageID string `db:"message_id"`
+	}
+	if err := s.readers.SelectContext(ctx, &rows, s.readers.Rebind(boundQuery), string(chat), string(chat)); err != nil {
+		return nil, s.fail("list the ids that are known of a chat", err)
+	}
+	ids := make([]string, 0, 3*len(rows))
+	for _, r := range rows {
+		for _, id := range []string{r.QueueID, r.UniqueID, r.MessageID} {
+			if id != "" {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// One look-up per campaign in each of the two indexes on chat. CROSS JOIN holds
+// the planner to that order.
+const boundQuery = `SELECT r.queue_id, r.unique_id, r.message_id FROM campaigns c CROSS JOIN recipients r
+	WHERE r.campaign_n = c.n AND r.chat = ? AND r.addressed = 1
+	UNION ALL SELECT r.queue_id, r.unique_id, r.message_id FROM campaigns c CROSS JOIN recipients r
+	WHERE r.campaign_n = c.n AND r.seq IN
+	  (SELECT seq FROM recipients x WHERE x.campaign_n = c.n AND x.chat = ? AND x.addressed = 0 AND x.chat <> '')`
+
+// witnessReach is how many rows before and after one Witnesses looks at.
+const witnessReach = 500
+
+// Witnesses is up to limit messages that the provider took for certain, of the
+// same campaign and sender as the row, the nearest first and none further than
+// 500 rows away. A list of the provider's that lacks one of them lacks others
+// too, so absence from it proves nothing.
+func (s *Store) Witnesses(ctx context.Context, row campaign.UnknownRow, limit int) ([]campaign.Tracked, error) {
+	what := fmt.Sprintf("list the neighbors of row %d of campaign %s", row.Seq, row.Campaign)
+	number, err := s.number(ctx, row.Campaign)
+	if err != nil {
+		return nil, s.fail(what, err)
+	}
+	senderN, err := s.senderNumber(ctx, row.Sender.ID)
+	if err != nil {
+		return nil, s.fail(what, err)
+	}
+	var rows []dueRow
+	err = s.readers.SelectContext(ctx, &rows, s.readers.Rebind(witnessQuery),
+		number, row.Seq-witnessReach, row.Seq+witnessReach, senderN, row.Seq, limit)
+	if err != nil {
+		return nil, s.fail(what, err)
+	}
+	for i := range rows {
+		rows[i].id = row.Campaign
+	}
+	list, err := s.tracked(ctx, rows)
+	return list, s.fail(what, err)
+}
+
+// The plus keeps the planner off the index of all queue ids.
+const witnessQuery = `SELECT ` + dueColumns + ` FROM recipients
+	WHERE campaign_n = ? AND seq BETWEEN ? AND ? AND sender_n = ? AND +queue_id <> '' AND queued_at > 0
+	ORDER BY ABS(seq - ?), seq LIMIT ?`
+
+// ReturnUnknown moves unknown rows to pending, not before a time: it is proven
+// that the message was not taken, or the operator decided to send it again. A
+// row that is not unknown any more, or at another hand-over than the given one,
+// stays as it is. Rows of a canceled campaign become canceled. It returns how
+// many rows it moved, and the timeline tells of them.
+//
+// A campaign that is tracking or completed must be moved to running for its
+// rows to be sent.
+func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, rows []campaign.Staged, notBefore time.Time, detail string) (int64, error) {
+	n, err := write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
+		number, _, err := t.campaignState(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		to, err := t.waiting(ctx, number)
+		if err != nil {
+			return 0, err
+		}
+		words := [2]string{"row waits again", "rows wait again"}
+		if to == canceled {
+			words = [2]string{"row is canceled", "rows are canceled"}
+		}
+		var moved int64
+		for _, row := range rows {
+			n, err := t.exec(ctx, `
+				UPDATE recipients SET status = ?, not_before = ?, detail = ?, resolution = ''
+				WHERE campaign_n = ? AND seq = ? AND gen = ? AND status = 'unknown'`,
+				string(to.Status), to.due(notBefore), detail, number, row.Seq, row.Gen)
+			if err != nil {
+				return 0, err
+			}
+			moved += n
+		}
+		t.move(number, unknown, to, moved)
+		return moved, t.noteResolved(ctx, number, moved, words, detail)
+	})
+	return n, s.fail(fmt.Sprintf("return unknown rows of campaign %s", id), err)
+}
+
+// AssumeSent marks unknown rows as dealt with: they count as sent, and are
+// never sent again. They stay unknown, for nothing was learned, and late
+// evidence still settles them. A row that is not unknown any more, at another
+// hand-over than the given one, or marked already stays as it is. It returns
+// how many rows it marked, and the timeline tells of them.
+func (s *Store) AssumeSent(ctx context.Context, id campaign.ID, rows []campaign.Staged, detail string) (int64, error) {
+	n, err := write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
+		number, _, err := t.campaignState(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		var marked int64
+		for _, row := range rows {
+			n, err := t.exec(ctx, `
+				UPDATE recipients SET resolution = ?
+				WHERE campaign_n = ? AND seq = ? AND gen = ? AND status = 'unknown' AND resolution = ''`,
+				string(campaign.ResolutionAssumedSent), number, row.Seq, row.Gen)
+			if err != nil {
+				return 0, err
+			}
+			marked += n
+		}
+		return marked, t.noteResolved(ctx, number, marked, [2]string{"row counts as sent", "rows count as sent"}, detail)
+	})
+	return n, s.fail(fmt.Sprintf("assume unknown rows of campaign %s sent", id), err)
+}
+
+// noteResolved tells the timeline what became of so many rows; words are for
+// one row and for more.
+func (t *tx) noteResolved(ctx context.Context, number, rows int64, words [2]string, why string) error {
+	if rows == 0 {
+		return nil
+	}
+	text := words[1]
+	if rows == 1 {
+		text = words[0]
+	}
+	text = fmt.Sprintf("%d %s", rows, text)
+	if why != "" {
+		text += ": " + why
+	}
+	return t.note(ctx, number, campaign.Event{Kind: campaign.EventResolved, Detail: text})
+}
