@@ -19,6 +19,7 @@ const (
 	PartSenders    Part = "senders"
 	PartPace       Part = "pace"
 	PartSchedule   Part = "schedule"
+	PartUnknowns   Part = "unknown_policy"
 	PartName       Part = "name"
 )
 
@@ -98,6 +99,9 @@ func Diff(old, new Spec) []Change {
 		d.shown("schedule.start", moment(old.Schedule.Start), moment(new.Schedule.Start))
 	}
 	d.shown("schedule.timezone", old.Schedule.Timezone, new.Schedule.Timezone)
+
+	d.part = PartUnknowns
+	d.shown("unknown_policy", string(old.UnknownPolicy.OrHold()), string(new.UnknownPolicy.OrHold()))
 
 	d.part = PartName
 	d.shown("name", old.Name, new.Name)

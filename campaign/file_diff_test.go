@@ -43,6 +43,7 @@ func TestDiff(t *testing.T) {
 	changed.Senders = []string{"12015550123", "12125550199"}
 	changed.Pace = campaign.Pace{Rate: campaign.Rate{Unlimited: true}, Jitter: 0.3}
 	changed.Schedule = campaign.Schedule{Timezone: "Asia/Kolkata"}
+	changed.UnknownPolicy = campaign.PolicyResend
 	changed.Name = "Other"
 	var got []string
 	for _, c := range campaign.Diff(specForDiff(), changed) {
@@ -64,10 +65,17 @@ func TestDiff(t *testing.T) {
 		"pace| pace.daily: 200 → none",
 		"schedule| schedule.start: 2026-11-28T04:30:00Z → at once",
 		"schedule| schedule.timezone: none → Asia/Kolkata",
+		"unknown_policy| unknown_policy: hold → resend",
 		"name| name: News → Other",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+
+	held := specForDiff()
+	held.UnknownPolicy = campaign.PolicyHold
+	if changes := campaign.Diff(specForDiff(), held); len(changes) != 0 {
+		t.Errorf("writing the default down is a change: %v", changes)
 	}
 
 	poll := specForDiff()
@@ -92,7 +100,7 @@ func TestMessageHash(t *testing.T) {
 		t.Fatalf("hash %q is not stable", base)
 	}
 	same := specForDiff()
-	same.Name, same.Senders, same.Path = "Other", nil, "/x"
+	same.Name, same.Senders, same.Path, same.UnknownPolicy = "Other", nil, "/x", campaign.PolicyResend
 	same.Message.Media.File = "elsewhere/a.png"
 	if same.MessageHash("aa") != base {
 		t.Error("the hash depends on more than the message")

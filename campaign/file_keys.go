@@ -9,7 +9,7 @@ import (
 // Spec; "" is the file itself. Spec's yaml tags, this table and the JSON Schema
 // are held together by a test.
 var fileKeys = map[string][]string{
-	"":              {"name", "recipients", "message", "senders", "pace", "schedule"},
+	"":              {"name", "recipients", "message", "senders", "pace", "schedule", "unknown_policy"},
 	"recipients":    {"csv", "phone", "chat_id", "country", "columns", "delimiter", "encoding", "sheet"},
 	"message":       {"text", "media", "poll", "reply_to", "link_preview"},
 	"message.media": {"type", "url", "file", "filename", "mimetype"},
@@ -30,7 +30,6 @@ var laterKeys = map[string]string{
 	"only":           "send to a part of the recipients",
 	"canary":         "stop for a look after the first recipients",
 	"expire_after":   "drop messages that have waited too long",
-	"unknown_policy": "choose what becomes of unknown sends; they are held",
 	"notify":         "call a webhook at the end",
 	"window":         "keep to hours of the day",
 	"quiet_hours":    "keep to hours of the day",

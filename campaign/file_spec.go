@@ -45,7 +45,16 @@ func (f *fileReader) spec(root *yaml.Node) Spec {
 	spec.Senders = f.senders(s, spec.Recipients.Country)
 	spec.Pace = f.pace(s.sub("pace", "pace: { rate: 4/m }"))
 	spec.Schedule = f.schedule(s.sub("schedule", "schedule: { start: 2026-11-28T10:00:00+05:30 }"))
+	spec.UnknownPolicy = unknownPolicy(s)
 	return spec
+}
+
+func unknownPolicy(s section) UnknownPolicy {
+	var words []string
+	for _, policy := range UnknownPolicies() {
+		words = append(words, string(policy))
+	}
+	return UnknownPolicy(s.word("unknown_policy", words...))
 }
 
 // sub is the section under key. One without a value is one without keys.

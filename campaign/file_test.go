@@ -90,7 +90,10 @@ func TestParseEverything(t *testing.T) {
 			Rate: campaign.Rate{Count: 1, Per: 10 * time.Second}, Burst: 2, Jitter: 0.3, InFlight: 64, Hourly: 100, Daily: 500,
 		},
 		Schedule: campaign.Schedule{Start: time.Date(2026, 11, 28, 4, 30, 0, 0, time.UTC), Timezone: "Asia/Kolkata"},
-		Path:     absolute,
+
+		UnknownPolicy: campaign.PolicyAssumeSent,
+
+		Path: absolute,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)

@@ -12,6 +12,10 @@ type Spec struct {
 	Pace       Pace     `yaml:"pace" json:"pace,omitzero"`
 	Schedule   Schedule `yaml:"schedule" json:"schedule,omitzero"`
 
+	// UnknownPolicy says what becomes of rows that evidence cannot settle; "" is
+	// PolicyHold, which OrHold says in full.
+	UnknownPolicy UnknownPolicy `yaml:"unknown_policy" json:"unknown_policy,omitempty"`
+
 	// Path is where the file was read from; relative paths inside it are
 	// relative to its folder. Empty for standard input.
 	Path string `yaml:"-" json:"path,omitempty"`

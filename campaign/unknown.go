@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 )
@@ -25,6 +26,9 @@ const (
 func UnknownPolicies() []UnknownPolicy {
 	return []UnknownPolicy{PolicyHold, PolicyAssumeSent, PolicyResend}
 }
+
+// OrHold is the policy, PolicyHold where none was chosen.
+func (p UnknownPolicy) OrHold() UnknownPolicy { return cmp.Or(p, PolicyHold) }
 
 // Resolution is what a person or a policy decided about an unknown row that
 // evidence could not settle. The row stays unknown, since nothing was learned.
