@@ -139,7 +139,7 @@ func (r *Report) readRows(ctx context.Context, deps Deps, c campaign.Campaign) (
 	if err != nil {
 		return kept, fmt.Errorf("read the totals of %s: %w", c.ID, err)
 	}
-	p := newPass(c)
+	p := newPass(c, r.GeneratedAt)
 	if err := p.read(ctx, deps.Rows, c.ID); err != nil {
 		return kept, fmt.Errorf("read the rows of %s: %w", c.ID, err)
 	}
@@ -157,7 +157,7 @@ func (r *Report) readRows(ctx context.Context, deps Deps, c campaign.Campaign) (
 	r.Failures.Retryable = &p.retryable
 	r.Failures.Groups = p.failureGroups()
 	r.Failures.MoreGroups = p.moreGroups
-	r.Unknown.Rows = p.unknowns
+	r.Unknown = p.unknown()
 	r.Duplicates.Rows = p.duplicates
 	r.Timing = p.timing()
 	r.Senders = p.senderCounts(phones)
@@ -309,6 +309,7 @@ func (r *Report) noNulls() {
 	r.Because = orEmpty(r.Because)
 	r.Failures.Groups = orEmpty(r.Failures.Groups)
 	r.Unknown.Rows = orEmpty(r.Unknown.Rows)
+	r.Unknown.UnresolvedRows = orEmpty(r.Unknown.UnresolvedRows)
 	r.Duplicates.Rows = orEmpty(r.Duplicates.Rows)
 	if m := r.Balance.Mismatch; m != nil {
 		m.Missing = orEmpty(m.Missing)

@@ -41,7 +41,7 @@ func (o CSVOptions) withDefaults() CSVOptions {
 func ownColumns() []string {
 	return []string{
 		"status", "reason", "detail", "sent_at", "delivered_at", "read_at",
-		"queue_id", "message_id", "sender", "attempts", "extra",
+		"queue_id", "message_id", "sender", "attempts", "extra", "resolution",
 	}
 }
 
@@ -199,6 +199,7 @@ func (t *trip) record(r *campaign.Recipient) []string {
 	own[8] = neutralize(t.sender(r.Sender))
 	own[9] = strconv.Itoa(r.Attempt)
 	own[10] = neutralize(extra(r.Record[fits:]))
+	own[11] = string(r.Resolution)
 	return t.row
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/herald-campaigns/herald/report"
 )
 
-const ownColumns = 11
+const ownColumns = 12
 
 func parse(tb testing.TB, data []byte) [][]string {
 	tb.Helper()
@@ -68,7 +68,7 @@ func TestCSVRoundTrip(t *testing.T) {
 			for j := range back {
 				back[j] = restore(back[j])
 			}
-			if last := restore(got[i+1][columns+ownColumns-1]); last != "" {
+			if last := restore(got[i+1][columns+ownColumns-2]); last != "" {
 				extra, err := csv.NewReader(strings.NewReader(last)).Read()
 				if err != nil {
 					rt.Fatal(err)
@@ -193,7 +193,7 @@ func TestCSVColumns(t *testing.T) {
 	columns := func(l *ledger) []string { return parse(t, asCSV(t, l, report.CSVOptions{NoBOM: true}))[0] }
 	own := func(prefix string) []string {
 		var names []string
-		for n := range strings.FieldsSeq("status reason detail sent_at delivered_at read_at queue_id message_id sender attempts extra") {
+		for n := range strings.FieldsSeq("status reason detail sent_at delivered_at read_at queue_id message_id sender attempts extra resolution") {
 			names = append(names, prefix+n)
 		}
 		return names
@@ -234,7 +234,7 @@ func TestCSVColumns(t *testing.T) {
 		l := newLedger(1)
 		l.add(campaign.StatusSent, record("a", "b,c"), func(r *campaign.Recipient) { r.Import = 9 })
 		rec := parse(t, asCSV(t, l, report.CSVOptions{NoBOM: true}))[1]
-		if got := rec[len(rec)-1]; got != `a,"b,c"` {
+		if got := rec[len(rec)-2]; got != `a,"b,c"` {
 			t.Errorf("extra %q", got)
 		}
 	})

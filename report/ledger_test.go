@@ -233,6 +233,35 @@ func running() *ledger {
 	return l
 }
 
+// unknowns has rows in each state of not knowing.
+func unknowns() *ledger {
+	l := newLedger(32)
+	l.campaign.State = campaign.StateTracking
+	l.campaign.FinishedAt = time.Time{}
+	begun := func(after time.Duration, detail string) func(*campaign.Recipient) {
+		return func(r *campaign.Recipient) { r.ClaimedAt, r.Detail = start.Add(after), detail }
+	}
+	assumed := func(r *campaign.Recipient) { r.Resolution = campaign.ResolutionAssumedSent }
+	for range 5 {
+		l.add(campaign.StatusRead)
+	}
+	l.add(campaign.StatusUnknown, begun(time.Hour, "the answer was no JSON"), assumed)
+	l.add(campaign.StatusUnknown, begun(72*time.Hour, "herald stopped during the call"), assumed)
+	for range 22 {
+		l.add(campaign.StatusUnknown, begun(71*time.Hour, "connection cut after 200 ms"))
+	}
+	l.add(campaign.StatusUnknown, begun(2*time.Hour, "connection cut; 919999990042 was dialed"))
+	l.add(campaign.StatusUnknown, begun(49*time.Hour-time.Millisecond, "herald stopped during the call"))
+	// Exactly 24 hours are not over yet.
+	l.add(campaign.StatusUnknown, begun(49*time.Hour, "herald stopped during the call"))
+	l.timeline = append(l.timeline,
+		campaign.Event{At: start.Add(3 * time.Hour), Kind: campaign.EventHeld, Detail: "the disk is nearly full"},
+		campaign.Event{At: start.Add(4 * time.Hour), Kind: campaign.EventRestored, Detail: "the backup of this morning is in use"},
+		campaign.Event{At: start.Add(50 * time.Hour), Kind: campaign.EventResolved, Detail: "2 rows assumed sent by alice"},
+	)
+	return l
+}
+
 // unbalanced has lost rows 4 and 5, has row 9's line twice, and a counter that
 // is off.
 func unbalanced() *ledger {
@@ -276,5 +305,5 @@ func canceled() *ledger {
 }
 
 var scenarios = map[string]func() *ledger{
-	"mixed": mixed, "running": running, "unbalanced": unbalanced, "empty": empty, "all_failed": allFailed, "canceled": canceled,
+	"mixed": mixed, "running": running, "unknowns": unknowns, "unbalanced": unbalanced, "empty": empty, "all_failed": allFailed, "canceled": canceled,
 }

@@ -26,6 +26,7 @@ const (
 
 // pass reads every row once and keeps what a report needs of them.
 type pass struct {
+	now     time.Time // what the report speaks of
 	imports []campaign.Import
 	ends    []int64 // last Seq of each import
 
@@ -34,6 +35,7 @@ type pass struct {
 	groups     map[groupKey]*FailureGroup
 	moreGroups bool
 	unknowns   []Line
+	uncertain  map[Uncertainty]Lines
 	duplicates []Duplicate
 	senders    map[campaign.SenderID]*Sender
 
@@ -55,8 +57,9 @@ type groupKey struct {
 	detail string
 }
 
-func newPass(c campaign.Campaign) *pass {
+func newPass(c campaign.Campaign, now time.Time) *pass {
 	p := &pass{
+		now:     now,
 		imports: c.Imports,
 		totals: campaign.Totals{
 			ByStatus: map[campaign.Status]int64{},
@@ -64,6 +67,7 @@ func newPass(c campaign.Campaign) *pass {
 			Failed:   map[campaign.FailReason]int64{},
 		},
 		groups:    map[groupKey]*FailureGroup{},
+		uncertain: map[Uncertainty]Lines{},
 		senders:   map[campaign.SenderID]*Sender{},
 		perMinute: map[int64]int64{},
 	}
@@ -116,11 +120,7 @@ func (p *pass) add(r *campaign.Recipient) {
 		p.totals.Failed[r.FailReason]++
 		p.addFailure(r)
 	case campaign.StatusUnknown:
-		if len(p.unknowns) < maxUnknowns {
-			line := lineOf(r)
-			line.Since = instant(r.ClaimedAt)
-			p.unknowns = append(p.unknowns, line)
-		}
+		p.addUnknown(r)
 	}
 	p.addTimes(r)
 	p.addSender(r)

@@ -35,7 +35,7 @@ type Report struct {
 	Skipped    Skipped          `json:"skipped"`
 	Funnel     []Step           `json:"funnel"`
 	Failures   Failures         `json:"failures"`
-	Unknown    Lines            `json:"unknown"`
+	Unknown    Unknown          `json:"unknown"`
 	Duplicates Duplicates       `json:"duplicates"`
 	Timing     *Timing          `json:"timing,omitempty"` // nil: quick, or nothing was accepted
 	Senders    []Sender         `json:"senders"`
@@ -166,12 +166,26 @@ type Line struct {
 	Chat   string    `json:"chat,omitempty"`   // masked
 	Since  time.Time `json:"since,omitzero"`   // of an unknown: when the call was begun
 	Detail string    `json:"detail,omitempty"` // long digit runs replaced by <number>
+
+	State Uncertainty `json:"state,omitempty"` // of an unknown
 }
 
 // Lines is a count with its first rows.
 type Lines struct {
 	Total int64  `json:"total"`
 	Rows  []Line `json:"rows"`
+}
+
+// Unknown are the rows of which nobody knows whether they were sent. The counts
+// apart from the total are absent in a quick report.
+type Unknown struct {
+	Lines
+	Searching      *int64 `json:"searching,omitempty"`
+	Unresolved     *int64 `json:"unresolved,omitempty"`
+	AssumedSent    *int64 `json:"assumed_sent,omitempty"`
+	UnresolvedRows []Line `json:"unresolved_rows"` // the first 20: a person has to decide
+
+	kinds map[Uncertainty]Lines
 }
 
 // Duplicates are the rows skipped because an earlier one has the same chat.

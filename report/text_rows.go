@@ -62,10 +62,28 @@ func (p *page) unknown(r *Report) {
 	if u.Total == 0 {
 		return
 	}
-	w := StatusWord(campaign.StatusUnknown)
 	p.heading("Unknown: " + comma(u.Total))
-	p.para(indent, sentence(w.Meaning)+" "+sentence(w.Advice))
-	for _, l := range u.Rows {
+	if u.kinds == nil { // a quick report
+		w := StatusWord(campaign.StatusUnknown)
+		p.para(indent, sentence(w.Meaning)+" "+sentence(w.Advice))
+	}
+	for _, kind := range uncertainties() {
+		p.uncertain(r, kind, u.kinds[kind])
+	}
+	p.para(indent, "To see and to settle them:")
+	p.line(indent, indent, "herald unknowns ", string(r.Header.ID)) // whole, so that it can be copied
+}
+
+// uncertain writes the unknown rows of one kind.
+func (p *page) uncertain(r *Report, kind Uncertainty, lines Lines) {
+	if lines.Total == 0 {
+		return
+	}
+	w := UncertaintyWord(kind)
+	p.para(indent+p.right(comma(lines.Total), countWidth)+indent, w.Label+": "+w.Meaning)
+	hang := strings.Repeat(" ", len(indent)+countWidth+len(indent))
+	p.para(hang, "What to do: "+w.Advice)
+	for _, l := range lines.Rows {
 		text := l.place(r)
 		if !l.Since.IsZero() {
 			text += ", since " + r.when(l.Since)
@@ -75,9 +93,7 @@ func (p *page) unknown(r *Report) {
 		}
 		p.para(indent+indent, text)
 	}
-	if len(u.Rows) > 0 {
-		p.more(u.Total-int64(len(u.Rows)), "unknown")
-	}
+	p.more(lines.Total-int64(len(lines.Rows)), w.Label)
 }
 
 func (p *page) duplicates(r *Report) {

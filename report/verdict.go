@@ -28,12 +28,24 @@ func verdict(r *Report, t campaign.Totals) string {
 	if failed > 0 {
 		parts = append(parts, comma(failed)+" failed"+retryClause(r.Failures))
 	}
-	parts = appendCount(parts, unknown, "unknown")
+	parts = appendCount(parts, unknown, "unknown"+assumedClause(r.Unknown))
 	parts = appendCount(parts, accepted-delivered-t.Failed[campaign.FailProvider], "accepted but not known as delivered")
 	parts = appendCount(parts, t.ByStatus[campaign.StatusSubmitting], "being sent")
 	parts = appendCount(parts, t.Waiting(), "waiting")
 	parts = appendCount(parts, t.ByStatus[campaign.StatusCanceled], "canceled")
 	return strings.Join(parts, ", ")
+}
+
+// assumedClause says how many of the unknown rows were decided about.
+func assumedClause(u Unknown) string {
+	switch {
+	case u.AssumedSent == nil || *u.AssumedSent == 0:
+		return ""
+	case *u.AssumedSent == u.Total:
+		return " (assumed sent)"
+	default:
+		return fmt.Sprintf(" (%s assumed sent)", comma(*u.AssumedSent))
+	}
 }
 
 func appendCount(parts []string, n int64, what string) []string {

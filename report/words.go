@@ -17,7 +17,7 @@ var statusWords = map[campaign.Status]Word{
 	campaign.StatusPending:    {Label: waiting, Meaning: "not sent yet"},
 	campaign.StatusStaged:     {Label: waiting, Meaning: "not sent yet"},
 	campaign.StatusSubmitting: {Label: "sending", Meaning: "the send call is under way"},
-	campaign.StatusUnknown:    {Label: "unknown", Meaning: "may have been taken; never resent blindly", Advice: "Herald never repeats it by itself; look into the chat before you send by hand"},
+	campaign.StatusUnknown:    {Label: "unknown", Meaning: "may have been taken; never resent blindly", Advice: "herald unknowns lists these rows, and what to do about each"},
 	campaign.StatusQueued:     {Label: "queued", Meaning: "taken by the provider, not sent yet"},
 	campaign.StatusProcessing: {Label: "processing", Meaning: "the provider works on it"},
 	campaign.StatusSent:       {Label: "sent", Meaning: "on WhatsApp's servers, not known as delivered"},
