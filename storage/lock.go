@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 )
@@ -35,7 +37,7 @@ func LockDir(dir string, mode campaign.Mode) (*DirLock, error) {
 			Hint: "choose a data_dir that this user may write to",
 		}
 	}
-	if err := lockFile(f); err != nil {
+	if err := lockBeside(f); err != nil {
 		holder := readHolder(f)
 		_ = f.Close() // the lock was not had; nothing to lose
 		if !errors.Is(err, errLocked) {
@@ -51,6 +53,56 @@ func LockDir(dir string, mode campaign.Mode) (*DirLock, error) {
 		return nil, errors.Join(fmt.Errorf("write %s: %w", f.Name(), err), f.Close())
 	}
 	return &DirLock{file: f}, nil
+}
+
+// LockDir lets looks of DirHeld pass for so long, and tries again so often. A
+// look takes microseconds, unless its process loses the processor meanwhile.
+const (
+	lookPatience = time.Second
+	lookAgain    = time.Millisecond
+)
+
+// lockBeside locks the file although others may be looking at the lock: a look
+// holds a shared lock for a moment, which must not keep anybody from working.
+func lockBeside(f *os.File) error {
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for began := time.Now(); ; <-again.C {
+		err := lockFile(f)
+		if !errors.Is(err, errLocked) || time.Since(began) > lookPatience {
+			return err
+		}
+		// Whoever works holds it alone, so that not even this is possible.
+		if err := lockShared(f); err != nil {
+			return err
+		}
+		if err := unlockFile(f); err != nil {
+			return err
+		}
+	}
+}
+
+// DirHeld says whether a process holds the lock of a data directory, that is,
+// whether one may be sending from it. It changes nothing.
+func DirHeld(dir string) (bool, error) {
+	f, err := os.Open(filepath.Join(dir, lockName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = lockShared(f)
+	if err == nil {
+		err = unlockFile(f)
+	}
+	if closeErr := f.Close(); closeErr != nil {
+		return false, closeErr
+	}
+	if errors.Is(err, errLocked) {
+		return true, nil
+	}
+	return false, err
 }
 
 // errLocked says that another process has the lock.
