@@ -5,9 +5,10 @@ import (
 	"log/slog"
 )
 
-// Token is the API key of a Periskope organization. It never shows itself:
-// whatever prints, logs or encodes it gets a placeholder. string(token) gives
-// the key to the code that must have it.
+// Token is a secret of a Periskope organization: its API key, or the key its
+// webhooks are signed with. It never shows itself: whatever prints, logs or
+// encodes it gets a placeholder. string(token) gives the key to the code that
+// must have it.
 type Token string
 
 const maskedToken = "[token]"
