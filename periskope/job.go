@@ -37,7 +37,7 @@ type Job struct {
 
 // String says what the job is, never its text or number.
 func (j Job) String() string {
-	return fmt.Sprintf("job %s (%s)", MaskNumbers(j.QueueID), j.Status)
+	return fmt.Sprintf("job %s (%s)", MaskNumbers(cut(j.QueueID, 128)), j.Status)
 }
 
 // GoString keeps %#v from printing the text and the number.

@@ -66,7 +66,7 @@ func (m Message) String() string {
 	if m.FromMe {
 		direction = "from us"
 	}
-	return fmt.Sprintf("message %s (%s, %s)", MaskNumbers(m.UniqueID), MaskNumbers(m.Type), direction)
+	return fmt.Sprintf("message %s (%s, %s)", MaskNumbers(cut(m.UniqueID, 128)), MaskNumbers(cut(m.Type, 64)), direction)
 }
 
 // GoString keeps %#v from printing the text and the numbers.

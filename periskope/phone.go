@@ -32,7 +32,7 @@ func (p Phone) Is(xPhone string) bool {
 
 // String names the phone by its id, never by its number.
 func (p Phone) String() string {
-	return fmt.Sprintf("%s (%s, ready %t)", first(p.PhoneID, MaskNumbers(digitsOf(p.OrgPhone))), p.WAState, p.Ready)
+	return fmt.Sprintf("%s (%s, ready %t)", MaskNumbers(cut(first(p.PhoneID, digitsOf(p.OrgPhone)), 128)), MaskNumbers(p.WAState), p.Ready)
 }
 
 // GoString keeps %#v from printing the number.

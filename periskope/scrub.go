@@ -36,7 +36,7 @@ func (sc scrubber) scrub(s string) string {
 		}
 		return ' '
 	}, s)
-	return cut(strings.TrimSpace(MaskNumbers(s)), maxText)
+	return strings.TrimRight(cut(strings.TrimSpace(MaskNumbers(s)), maxText), " ")
 }
 
 // maskEcho hides whatever s has in common with own.
