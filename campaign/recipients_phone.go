@@ -316,7 +316,16 @@ func (p *AddressParser) knownAbroad(digits string) (string, bool) {
 // line, or known as valid.
 func (p *AddressParser) plausible(n *phonenumbers.PhoneNumber) bool {
 	code := p.plan.code[int(n.GetCountryCode())]
-	return code.has(len(phonenumbers.GetNationalSignificantNumber(n))) || phonenumbers.IsValidNumber(n)
+	return code.has(len(phonenumbers.GetNationalSignificantNumber(n))) && settled(n) || phonenumbers.IsValidNumber(n)
+}
+
+// settled says whether the number as we write it is read as itself. After the
+// trunk prefix was taken off ("+44 (0)7700…") a second one may stand behind the
+// country code; the number would shrink every time it is read.
+func settled(n *phonenumbers.PhoneNumber) bool {
+	number := e164(n)
+	again, err := phonenumbers.Parse("+"+number, "")
+	return err == nil && e164(again) == number
 }
 
 // e164 is the number as digits only.

@@ -81,6 +81,7 @@ func TestAddresses(t *testing.T) {
 		{"US", AddressPhone, "555-0123", csvPhoneLength},
 		{"", AddressPhone, "+999 1234 5678", csvPhoneCountry},
 		{"", AddressPhone, "+0 1234 5678", csvPhoneCountry},
+		{"", AddressPhone, "+27 000 0000", csvPhoneLength}, // without one trunk 0 there is another behind it
 		{"IN", AddressPhone, "call me", csvPhoneInvalid},
 		{"IN", AddressPhone, "n/a", csvPhoneInvalid},
 		{"US", AddressPhone, "201 555 0123 ext 5", csvPhoneInvalid},
