@@ -221,35 +221,3 @@ func TestStarter(t *testing.T) {
 		t.Error("a first campaign must have the safe pace")
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	paths, err := filepath.Glob(filepath.Join("testdata", "files", "*", "*.yaml"))
-	if err != nil || len(paths) == 0 {
-		f.Fatalf("no corpus: %v", err)
-	}
-	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(content)
-	}
-	f.Fuzz(func(t *testing.T, content []byte) {
-		spec, err := campaign.Parse(bytes.NewReader(content), "campaign.yaml")
-		if err != nil {
-			var input *campaign.InputError
-			if !errors.As(err, &input) || len(input.Problems) == 0 {
-				t.Fatalf("an error that is no InputError: %v", err)
-			}
-			for _, p := range input.Problems {
-				if p.Code == "" || p.What == "" || p.Fix == "" || p.Line < 0 || p.Column < 0 {
-					t.Fatalf("half a problem: %+v", p)
-				}
-			}
-			return
-		}
-		if spec.Name == "" || spec.Recipients.CSV == "" || len(spec.Senders) == 0 {
-			t.Fatalf("a spec was taken without what it must have: %+v", spec)
-		}
-	})
-}

@@ -377,20 +377,42 @@ func TestSlugsAndMapping(t *testing.T) {
 	}
 }
 
-// An unclosed quote in 256 MB must cost a record, not the file (M8).
+// An unclosed quote in 256 MB must cost a record, not the file (M8): neither
+// memory nor, beyond the record's cap, reading.
 func TestAnUnclosedQuoteCostsNoMemory(t *testing.T) { //nolint:paralleltest // measures the heap
-	line := []byte("+12015550101,Ann,\"hello there, this goes on\n")
-	in := io.MultiReader(strings.NewReader("phone,name,note\n+12015550100,\"x,y\n"), &repeated{block: bytes.ReplaceAll(line, []byte{'"'}, nil), left: 256 << 20})
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	_, err := OpenSource(Source{CSV: "-"}, "", in, Limits{})
-	runtime.ReadMemStats(&after)
-	if p := rejection(t, err); p.Code != csvRecordTooLarge || p.Line != 2 {
-		t.Errorf("got %v", p)
-	}
-	if spent := after.TotalAlloc - before.TotalAlloc; spent > 32<<20 {
-		t.Errorf("allocated %d MiB", spent>>20)
+	const rest = 256 << 20
+	row := "+12015550101,Ann,hello there\n"
+	for name, tc := range map[string]struct { //nolint:paralleltest // measures the heap
+		front, block string
+		line         int64
+	}{
+		"in the first row":     {"phone,name,note\n+12015550100,\"x,y\n", row, 2},
+		"in the header":        {"phone,name,\"note\n", row, 1},
+		"behind what was seen": {"phone,name,note\n" + strings.Repeat(row, 20_000) + "+12015550100,x,\"y\n", row, 20_002},
+		"without a line end":   {"phone,name,note\n" + row + "\"", "x", 3},
+		"nothing but quotes":   {"phone,name,note\n" + row + "\"", `""`, 3},
+		"no quote, one line":   {"phone,name,note\n" + row, "+12015550101,", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tail := &repeated{block: []byte(tc.block), left: rest}
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			r, err := OpenSource(Source{CSV: "-"}, "", io.MultiReader(strings.NewReader(tc.front), tail), Limits{})
+			for err == nil {
+				_, err = r.Next()
+			}
+			runtime.ReadMemStats(&after)
+			if p := rejection(t, err); p.Code != csvRecordTooLarge || p.Line != tc.line {
+				t.Errorf("got %v", p)
+			}
+			if spent := after.TotalAlloc - before.TotalAlloc; spent > 32<<20 {
+				t.Errorf("allocated %d MiB", spent>>20)
+			}
+			if read := rest - tail.left; read > 2<<20 {
+				t.Errorf("read on for %d KiB", read>>10)
+			}
+		})
 	}
 }
 
