@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -35,6 +36,7 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(content)
 	}
+	f.Add([]byte("name: \"a\\x7f\\x80\\uFEFF\\uFFFE\\0\\U0001F600\\L b\"\nrecipients: {csv: \"\\e.csv\"}\nmessage: {text: \"\\x85\\x9f\"}\nsenders: ['12015550123']\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		spec, err := campaign.Parse(bytes.NewReader(content), "campaign.yaml")
 		if err != nil {
@@ -52,6 +54,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		written = escaped(written)
 		again, err := campaign.Parse(bytes.NewReader(written), "campaign.yaml")
 		if err != nil {
 			if len(written) > campaign.MaxFileSize {
@@ -89,4 +92,18 @@ func checkFileProblems(t *testing.T, content []byte, err error) {
 			t.Fatalf("a problem of several lines: %q", p)
 		}
 	}
+}
+
+// escaped writes as \uXXXX what JSON may hold as it stands and YAML may not
+// (YAML 1.2 §5.1).
+func escaped(written []byte) []byte {
+	var b bytes.Buffer
+	for _, r := range string(written) {
+		if r >= 0x7f && r < 0xa0 || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			fmt.Fprintf(&b, "\\u%04X", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.Bytes()
 }

@@ -131,6 +131,9 @@ func (p *AddressParser) parse(cell string, shortcut bool) (ChatID, *Problem) {
 	if problem != nil {
 		return "", problem
 	}
+	if len(number) < minE164 {
+		return "", lengthProblem(cell, digits)
+	}
 	return PersonChat(number), nil
 }
 
@@ -232,8 +235,12 @@ func asciiDigit(r rune) byte {
 	return '0'
 }
 
-// maxE164 is the longest number E.164 allows, country code included.
-const maxE164 = 15
+// maxE164 is the longest number E.164 allows, country code included. minE164
+// is ours: shorter ones are switchboards and services, and no chat ids.
+const (
+	maxE164 = 15
+	minE164 = 7
+)
 
 // international reads digits that begin with a country code.
 func (p *AddressParser) international(cell, digits string) (string, *Problem) {

@@ -56,6 +56,7 @@ func TestAddresses(t *testing.T) {
 		{"CA", AddressPhone, "2015550123", "12015550123"},
 		{"GB", AddressPhone, "07700 900123", "447700900123"},
 		{"GB", AddressPhone, "+44 (0)7700 900123", "447700900123"},
+		{"GB", AddressPhone, "7700900123", "447700900123"}, // a spreadsheet took the 0 away
 		// Countries with habits.
 		{"", AddressPhone, "+52 1 55 1234 5678", "525512345678"},
 		{"", AddressPhone, "5215512345678@c.us", "5215512345678"},
@@ -81,6 +82,7 @@ func TestAddresses(t *testing.T) {
 		{"US", AddressPhone, "555-0123", csvPhoneLength},
 		{"", AddressPhone, "+999 1234 5678", csvPhoneCountry},
 		{"", AddressPhone, "+0 1234 5678", csvPhoneCountry},
+		{"", AddressPhone, "+43 5789", csvPhoneLength},     // valid in Austria, and no chat id has so few digits
 		{"", AddressPhone, "+27 000 0000", csvPhoneLength}, // without one trunk 0 there is another behind it
 		{"IN", AddressPhone, "call me", csvPhoneInvalid},
 		{"IN", AddressPhone, "n/a", csvPhoneInvalid},
