@@ -18,5 +18,7 @@
 //   - What is read from the network is bounded, and no error or log line
 //     carries the token, a full phone number or the text of a message.
 //
-// Start reading at client.go, then send.go and errors.go.
+// Start reading at client.go, then send.go and errors.go. What the provider
+// says unasked is read in webhook.go and believed only after
+// webhook_signature.go; receiving it is the caller's.
 package periskope
