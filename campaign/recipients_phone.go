@@ -131,7 +131,7 @@ func (p *AddressParser) parse(cell string, shortcut bool) (ChatID, *Problem) {
 	if problem != nil {
 		return "", problem
 	}
-	if len(number) < minE164 {
+	if len(number) < minE164 || len(number) > maxE164 {
 		return "", lengthProblem(cell, digits)
 	}
 	return PersonChat(number), nil
@@ -254,8 +254,8 @@ func (p *AddressParser) international(cell, digits string) (string, *Problem) {
 		}
 		return "", lengthProblem(cell, digits)
 	}
-	if number := e164(n); p.plausible(n) && len(number) <= maxE164 {
-		return number, nil
+	if p.plausible(n) {
+		return e164(n), nil
 	}
 	if possible := phonenumbers.IsPossibleNumberWithReason(n); possible == phonenumbers.INVALID_COUNTRY_CODE {
 		return "", problemAt(cell, csvPhoneCountry, "no country has this country code", "check the first digits behind the +")
@@ -289,7 +289,7 @@ func (p *AddressParser) national(cell, digits string) (string, *Problem) {
 			return number, nil
 		}
 	}
-	if err == nil && p.plausible(n) && len(e164(n)) <= maxE164 {
+	if err == nil && p.plausible(n) {
 		return e164(n), nil
 	}
 	problem := lengthProblem(cell, digits)

@@ -82,8 +82,9 @@ func TestAddresses(t *testing.T) {
 		{"US", AddressPhone, "555-0123", csvPhoneLength},
 		{"", AddressPhone, "+999 1234 5678", csvPhoneCountry},
 		{"", AddressPhone, "+0 1234 5678", csvPhoneCountry},
-		{"", AddressPhone, "+43 5789", csvPhoneLength},     // valid in Austria, and no chat id has so few digits
-		{"", AddressPhone, "+27 000 0000", csvPhoneLength}, // without one trunk 0 there is another behind it
+		{"DE", AddressPhone, "99000999990001", csvPhoneLength}, // valid in Germany, and longer than E.164 allows
+		{"", AddressPhone, "+43 5789", csvPhoneLength},         // valid in Austria, and no chat id has so few digits
+		{"", AddressPhone, "+27 000 0000", csvPhoneLength},     // without one trunk 0 there is another behind it
 		{"IN", AddressPhone, "call me", csvPhoneInvalid},
 		{"IN", AddressPhone, "n/a", csvPhoneInvalid},
 		{"US", AddressPhone, "201 555 0123 ext 5", csvPhoneInvalid},
