@@ -113,6 +113,7 @@ type message struct {
 	size int64 // of the media, in bytes
 	more *extra
 	wait time.Duration // a broadcast's delay, already scaled
+	late time.Duration // how long it is kept from view
 }
 
 // receipt is what the answer to a send is made of.
@@ -149,6 +150,9 @@ func (e *engine) accept(l *line, m message) (receipt, error) {
 		Op: opAccept, At: now, Seq: e.jobs.next, Phone: l.phone.Number, Chat: m.chat, Body: m.body,
 		More: m.more, Ready: after(now, f.Pickup+int64(m.wait)), Fate: &f,
 	}
+	if m.late > 0 {
+		rec.Shown = after(now, int64(m.late))
+	}
 	if err := e.journal.write(rec); err != nil {
 		return receipt{}, err
 	}
@@ -171,7 +175,7 @@ func (e *engine) enqueue(l *line, rec *record) *job {
 	j, dropped := e.jobs.add()
 	e.forget(dropped)
 	j.accepted, j.line, j.chat, j.body, j.more, j.fate = rec.At, l, rec.Chat, rec.Body, rec.More, *rec.Fate
-	j.ready, j.start, j.leftAt = rec.Ready, never, never
+	j.shown, j.ready, j.start, j.leftAt = rec.Shown, rec.Ready, never, never
 	if last := e.lastIn(l, j.chat); last != nil {
 		j.prev, j.nth = last.seq+1, last.nth+1
 	}

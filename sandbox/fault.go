@@ -37,9 +37,10 @@ type Fault struct {
 	// last digits.
 	Numbers []string
 
-	// Status is the code for kind status, 400 to 599. Default 500.
+	// Status is the code for kind status, 400 to 599. Default 500. For kind
+	// commit_late the default is 502.
 	Status int
-	// HTML answers kind status with a gateway's page instead of JSON.
+	// HTML answers kinds status and wrong_body with a web page instead of JSON.
 	HTML bool
 	// RetryAfter and RateLimitReset are sent verbatim as Retry-After and
 	// X-RateLimit-Reset with kind status, if not empty. RateLimitReset "epoch"
@@ -47,12 +48,14 @@ type Fault struct {
 	RetryAfter     string
 	RateLimitReset string
 	// Delay is the added latency, the length of a hang (default Config.Hang),
-	// the pause between bytes of a slow body (default 1 s), or how long a
-	// status or list entry stays invisible (default 5 s). Real time, but for
-	// the last two, which follow the simulated clock.
+	// the pause between bytes of a slow body (default 1 s), how long a
+	// status, list entry or late commit stays invisible (default 5 s), or how
+	// long a list entry stays visible (default 5 s). Real time, but for the
+	// last two, which follow the simulated clock.
 	Delay time.Duration
-	// Size is the length of a huge body (default 1 GiB), or how many bytes of
-	// a cut body still arrive (default 0).
+	// Size is the length of a huge body (default 1 GiB), how many bytes of
+	// a cut body still arrive (default 0), or how many of the newest entries a
+	// short list has (default 10).
 	Size int64
 }
 
@@ -72,8 +75,17 @@ const (
 	FaultSlowBody      FaultKind = "slow_body"       // the right answer, a byte per Delay
 	FaultHugeBody      FaultKind = "huge_body"       // 200 with Size bytes
 	FaultCutBody       FaultKind = "cut_body"        // TCP reset after Size bytes of the body
+	FaultWrongBody     FaultKind = "wrong_body"      // 200 with JSON of something else, or with a web page
 	FaultStatusLate    FaultKind = "status_late"     // accepted, but 404 by id for Delay
 	FaultListLate      FaultKind = "list_late"       // accepted, but not in any list for Delay
+	FaultListGone      FaultKind = "list_gone"       // not in the job list any more after Delay
+	FaultListShort     FaultKind = "list_short"      // an unfiltered job list has the newest Size only
+	FaultRewrite       FaultKind = "rewrite"         // lists and status show another text than was sent
+	// FaultCommitLate answers with an error although the message is accepted,
+	// and shows it nowhere, not even by id, before Delay is over. Another fault
+	// that strikes after the acceptance (hang, reset …) gives the answer
+	// instead.
+	FaultCommitLate FaultKind = "commit_late"
 )
 
 // FaultMoment is on which side of the acceptance a fault strikes.
@@ -121,9 +133,15 @@ func (f Fault) withDefaults() Fault {
 		switch f.Kind { //nolint:exhaustive // the others have no delay, or one from Config
 		case FaultSlowBody:
 			f.Delay = time.Second
-		case FaultStatusLate, FaultListLate:
+		case FaultStatusLate, FaultListLate, FaultListGone, FaultCommitLate:
 			f.Delay = 5 * time.Second
 		}
+	}
+	switch {
+	case f.Kind == FaultCommitLate && f.Status == 0:
+		f.Status = 502
+	case f.Kind == FaultListShort && f.Size == 0:
+		f.Size = 10
 	}
 	return f
 }
@@ -131,7 +149,8 @@ func (f Fault) withDefaults() Fault {
 var (
 	faultKinds = []FaultKind{
 		FaultStatus, FaultReset, FaultHang, FaultLatency, FaultMalformed, FaultEmpty, FaultNoQueueID,
-		FaultRepeatQueueID, FaultSlowBody, FaultHugeBody, FaultCutBody, FaultStatusLate, FaultListLate,
+		FaultRepeatQueueID, FaultSlowBody, FaultHugeBody, FaultCutBody, FaultWrongBody, FaultStatusLate, FaultListLate,
+		FaultListGone, FaultListShort, FaultRewrite, FaultCommitLate,
 	}
 	faultRoutes = []Route{
 		RouteSend, RouteStatus, RouteQueues, RouteMessages, RoutePhones, RouteContacts, RouteWebhooks,
@@ -140,8 +159,7 @@ var (
 )
 
 func (f Fault) validate() error {
-	late := f.Kind == FaultStatusLate || f.Kind == FaultListLate
-	needsAnswer := f.Kind == FaultNoQueueID || f.Kind == FaultRepeatQueueID
+	needsAnswer := f.Kind == FaultNoQueueID || f.Kind == FaultRepeatQueueID || f.Kind == FaultCommitLate
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):
 		return fmt.Errorf("kind is %q, want one of %v", f.Kind, faultKinds)
@@ -155,11 +173,13 @@ func (f Fault) validate() error {
 		return fmt.Errorf("rate is %g, want a probability from 0 to 1", f.Rate)
 	case f.Next < 0:
 		return fmt.Errorf("next is %d, want 0 or more", f.Next)
-	case late && f.Next > 0:
+	case f.standing() && f.Next > 0:
 		return fmt.Errorf("%s is decided per message, not per request: next does not apply", f.Kind)
+	case f.Kind == FaultListShort && (f.Rate > 0 || len(f.Numbers) > 0):
+		return errors.New("list_short is about the whole list: rate and numbers do not apply")
 	case len(f.Numbers) > 0 && f.Route != RouteSend:
 		return errors.New("numbers apply to route send only")
-	case f.Kind == FaultStatus && (f.Status < 400 || f.Status > 599):
+	case (f.Kind == FaultStatus || f.Kind == FaultCommitLate) && (f.Status < 400 || f.Status > 599):
 		return fmt.Errorf("status is %d, want 400 to 599", f.Status)
 	case f.Delay < 0:
 		return fmt.Errorf("delay is %s, want 0 or more", f.Delay)
@@ -307,11 +327,17 @@ func (f *faults) armed() []Fault {
 	return out
 }
 
-// pick returns the first fault that strikes this request, if any, and the sum
-// of the latencies that do.
-func (f *faults) pick(route Route, chat string) (hit *Fault, lag time.Duration) {
+// strike is what the armed faults do to one request.
+type strike struct {
+	hit  *Fault        // the first that spoils the answer; nil if none
+	lag  time.Duration // the sum of the latencies
+	late time.Duration // how long the message is kept from view; only of a send
+}
+
+// pick draws which faults strike this request.
+func (f *faults) pick(route Route, chat string) (s strike) {
 	if !f.any.Load() {
-		return nil, 0
+		return s
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -321,10 +347,10 @@ func (f *faults) pick(route Route, chat string) (hit *Fault, lag time.Duration) 
 		f.seen[chat] = try + 1
 	}
 	for _, a := range f.list {
-		if a.late() || (a.Route != route && a.Route != RouteAny) || !a.concerns(chat) {
+		if a.standing() || (a.Route != route && a.Route != RouteAny) || !a.concerns(chat) {
 			continue
 		}
-		if hit != nil && a.Kind != FaultLatency {
+		if s.hit != nil && s.hit.Kind != FaultCommitLate && a.Kind != FaultLatency && a.Kind != FaultCommitLate {
 			continue
 		}
 		a.n++
@@ -335,25 +361,68 @@ func (f *faults) pick(route Route, chat string) (hit *Fault, lag time.Duration) 
 		if !a.strikes(f.seed, chat, n) {
 			continue
 		}
-		if a.Kind == FaultLatency {
-			lag += a.Delay
-			continue
-		}
 		fault := a.Fault
-		hit = &fault
+		switch a.Kind {
+		case FaultLatency:
+			s.lag += a.Delay
+		case FaultCommitLate:
+			s.late = max(s.late, a.Delay)
+			if s.hit == nil {
+				s.hit = &fault
+			}
+		default:
+			s.hit = &fault
+		}
 	}
-	return hit, lag
+	return s
 }
 
 // hides tells whether a job is kept from lookups of this kind at the moment.
 func (f *faults) hides(kind FaultKind, j *job, now int64) bool {
+	if now < j.shown {
+		return true
+	}
+	return f.stands(kind, j, func(a *armed) bool { return now-j.accepted < int64(a.Delay) })
+}
+
+// drops tells whether a job has left the job list.
+func (f *faults) drops(j *job, now int64) bool {
+	return f.stands(FaultListGone, j, func(a *armed) bool { return now-j.accepted >= int64(a.Delay) })
+}
+
+// rewritten is a text as it is shown.
+func (f *faults) rewritten(j *job, text string) string {
+	if text == "" || !f.stands(FaultRewrite, j, func(*armed) bool { return true }) {
+		return text
+	}
+	return text + "\n\n_Sent from the sandbox_"
+}
+
+// shortest is the fewest jobs that an unfiltered list is cut down to; 0 when it
+// is not.
+func (f *faults) shortest(limit int) int {
+	if !f.any.Load() {
+		return limit
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.list {
+		if a.Kind == FaultListShort && (limit == 0 || int(a.Size) < limit) {
+			limit = int(a.Size)
+		}
+	}
+	return limit
+}
+
+// stands tells whether a fault that is decided per message holds for the job.
+func (f *faults) stands(kind FaultKind, j *job, holds func(*armed) bool) bool {
 	if !f.any.Load() {
 		return false
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, a := range f.list {
-		if a.Kind != kind || !a.concerns(j.chat) || now-j.accepted >= int64(a.Delay) {
+		if a.Kind != kind || !a.concerns(j.chat) || !holds(a) {
 			continue
 		}
 		d := newDraws(f.seed, "fault", string(kind), j.chat, j.seq<<8|a.id)
@@ -377,7 +446,15 @@ func (f *faults) refuse(chat string, times int) bool {
 	return true
 }
 
-func (a *armed) late() bool { return a.Kind == FaultStatusLate || a.Kind == FaultListLate }
+// standing says whether the fault is about what is shown of messages, rather
+// than about single requests.
+func (f Fault) standing() bool {
+	switch f.Kind { //nolint:exhaustive // the others strike requests
+	case FaultStatusLate, FaultListLate, FaultListGone, FaultListShort, FaultRewrite:
+		return true
+	}
+	return false
+}
 
 func (a *armed) concerns(chat string) bool {
 	if len(a.Numbers) == 0 {

@@ -39,14 +39,15 @@ Control API (loopback only, no token)
   POST   /_sim/reset                       forget all messages
 
 Faults: {"kind":"status","status":503,"rate":0.05}
-  kind     status reset hang latency malformed empty no_queue_id
+  kind     status reset hang latency malformed empty no_queue_id wrong_body
            repeat_queue_id slow_body huge_body cut_body status_late list_late
+           commit_late list_gone list_short rewrite
   when     before | after the message is accepted
   route    send (default) status queues messages phones contacts webhooks any
   rate     probability; next: only the next n; numbers: only to these
   status   400-599; html, retry_after, rate_limit_reset shape the answer
-  delay    e.g. "1500ms", for latency, hang, slow_body, *_late
-  size     bytes, for huge_body and cut_body
+  delay    e.g. "1500ms", for latency, hang, slow_body, *_late, list_gone
+  size     bytes, for huge_body and cut_body; entries, for list_short
 `)
 	return b.String()
 }

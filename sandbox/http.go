@@ -123,8 +123,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, of s
 		c.write(handle(c))
 		return
 	}
-	hit, lag := s.faults.pick(route, "")
-	s.pause(r, lag)
+	struck := s.faults.pick(route, "")
+	hit := struck.hit
+	s.pause(r, struck.lag)
 	if hit != nil && hit.When == FaultBefore {
 		c.misbehave(hit, answer{status: http.StatusOK, body: []byte("{}")})
 		return

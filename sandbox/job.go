@@ -19,6 +19,7 @@ const maxAttempts = 4
 type job struct {
 	seq      uint64
 	accepted int64
+	shown    int64 // from when on it can be seen
 	line     *line
 	chat     string // as normalized on acceptance: <digits>@c.us, <id>@g.us, or what was sent
 	body     string // text or caption, at most Config.BodyCap bytes

@@ -35,6 +35,7 @@ type record struct {
 	Body      string     `json:"body,omitempty"`
 	More      *extra     `json:"more,omitempty"`
 	Ready     int64      `json:"ready,omitempty"`
+	Shown     int64      `json:"shown,omitempty"`
 	Fate      *fate      `json:"fate,omitempty"`
 	State     connection `json:"state,omitempty"`
 	Seqs      []uint64   `json:"seqs,omitempty"`

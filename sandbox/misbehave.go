@@ -12,8 +12,10 @@ import (
 func (c *call) misbehave(f *Fault, honest answer) {
 	c.s.stats.faulted.Add(1)
 	switch f.Kind {
-	case FaultStatus:
+	case FaultStatus, FaultCommitLate:
 		c.write(c.errorStatus(f))
+	case FaultWrongBody:
+		c.write(wrong(f))
 	case FaultReset:
 		c.abort()
 	case FaultHang:
@@ -30,7 +32,7 @@ func (c *call) misbehave(f *Fault, honest answer) {
 		c.flood(f.Size)
 	case FaultCutBody:
 		c.cut(honest, f.Size)
-	case FaultLatency, FaultNoQueueID, FaultRepeatQueueID, FaultStatusLate, FaultListLate:
+	case FaultLatency, FaultNoQueueID, FaultRepeatQueueID, FaultStatusLate, FaultListLate, FaultListGone, FaultListShort, FaultRewrite:
 		c.write(honest) // done elsewhere: they change what is said, not how
 	}
 }
@@ -118,6 +120,16 @@ func gateway(status int) answer {
 		body: fmt.Appendf(nil, "<html>\r\n<head><title>%d %s</title></head>\r\n<body>\r\n<center><h1>%d %s</h1></center>\r\n"+
 			"<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", status, text, status, text),
 	}
+}
+
+// wrong is a 200 that is not about what was asked.
+func wrong(f *Fault) answer {
+	if f.HTML {
+		a := gateway(http.StatusOK)
+		a.body = []byte("<!doctype html><title>Sign in</title><p>Please sign in to the network.</p>")
+		return a
+	}
+	return reply(http.StatusOK, map[string]any{"ok": true, "version": "1.0.3"})
 }
 
 func half(body []byte) []byte {

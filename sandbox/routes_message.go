@@ -12,6 +12,7 @@ func messageStatus(c *call) answer {
 	c.s.engine.look(c.r.PathValue("id"), func(j *job, now int64) {
 		if j != nil && j.line == c.line && !c.s.faults.hides(FaultStatusLate, j, now) {
 			body := c.s.engine.status(j, now)
+			body.Message.Body = c.s.faults.rewritten(j, body.Message.Body)
 			out = &body
 		}
 	})
@@ -31,7 +32,7 @@ func getMessage(c *call) answer {
 		case !j.sent():
 			pending = true
 		default:
-			body := c.s.engine.message(j, now, c.s.org)
+			body := c.message(j, now)
 			out = &body
 		}
 	})
@@ -42,6 +43,13 @@ func getMessage(c *call) answer {
 		return reply(http.StatusOK, nil)
 	}
 	return notFound("Message not found")
+}
+
+// message is a sent job as this call shows it.
+func (c *call) message(j *job, now int64) messageBody {
+	body := c.s.engine.message(j, now, c.s.org)
+	body.Body = c.s.faults.rewritten(j, body.Body)
+	return body
 }
 
 // messagePage is a page of messages, newest first.
@@ -96,7 +104,7 @@ func chatMessages(c *call) answer {
 			continue
 		}
 		if out.Count >= offset && len(out.Messages) < limit {
-			out.Messages = append(out.Messages, e.message(j, now, c.s.org))
+			out.Messages = append(out.Messages, c.message(j, now))
 		}
 		out.Count++
 	}
@@ -145,7 +153,7 @@ func phoneMessages(c *call) answer {
 	now := e.now()
 	for i := len(found) - 1 - offset; i >= 0 && len(out.Messages) < limit; i-- {
 		if j := e.jobs.at(found[i]); j != nil {
-			out.Messages = append(out.Messages, e.message(j, now, c.s.org))
+			out.Messages = append(out.Messages, c.message(j, now))
 		}
 	}
 	out.To = offset + len(out.Messages)

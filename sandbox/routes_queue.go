@@ -22,7 +22,11 @@ func listQueue(c *call) answer {
 		return a
 	}
 	out := []statusBody{}
-	c.jobs(f, func(j *job, now int64) { out = append(out, c.s.engine.item(j, now)) })
+	c.jobs(f, func(j *job, now int64) {
+		item := c.s.engine.item(j, now)
+		item.Message.Body = c.s.faults.rewritten(j, item.Message.Body)
+		out = append(out, item)
+	})
 	return reply(http.StatusOK, out)
 }
 
@@ -30,7 +34,9 @@ func listQueue(c *call) answer {
 func oldJobs(c *call) answer {
 	q, out := c.r.URL.Query(), []oldJob{}
 	c.jobs(queueFilter{QueueID: q.Get("queue_id"), BroadcastID: q.Get("broadcast_id")}, func(j *job, now int64) {
-		out = append(out, c.s.engine.old(j, now))
+		item := c.s.engine.old(j, now)
+		item.Data.Body = c.s.faults.rewritten(j, item.Data.Body)
+		out = append(out, item)
 	})
 	return reply(http.StatusOK, out)
 }
@@ -39,7 +45,7 @@ func oldJobs(c *call) answer {
 func (c *call) jobs(filter queueFilter, f func(j *job, now int64)) {
 	e := c.s.engine
 	show := func(j *job, now int64) {
-		if j != nil && !j.gone && j.line == c.line && !c.s.faults.hides(FaultListLate, j, now) {
+		if j != nil && !j.gone && j.line == c.line && !c.s.faults.hides(FaultListLate, j, now) && !c.s.faults.drops(j, now) {
 			f(j, now)
 		}
 	}
@@ -61,9 +67,9 @@ func (c *call) jobs(filter queueFilter, f func(j *job, now int64)) {
 }
 
 // listFrom is the number from which an unfiltered list begins, so that it has
-// at most Config.ListLimit jobs of this phone.
+// at most Config.ListLimit jobs of this phone, or fewer if a fault says so.
 func (c *call) listFrom() uint64 {
-	limit := c.s.cfg.ListLimit
+	limit := c.s.faults.shortest(c.s.cfg.ListLimit)
 	if limit == 0 {
 		return 0
 	}

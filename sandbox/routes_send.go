@@ -74,8 +74,10 @@ func send(c *call) answer {
 		c.s.stats.refused.Add(1)
 		return a
 	}
-	hit, lag := c.s.faults.pick(RouteSend, m.chat)
-	c.s.pause(c.r, lag)
+	struck := c.s.faults.pick(RouteSend, m.chat)
+	hit := struck.hit
+	m.late = struck.late
+	c.s.pause(c.r, struck.lag)
 	if hit != nil && hit.When == FaultBefore {
 		c.misbehave(hit, answer{status: http.StatusOK, body: []byte(`{"status":"queued"}`)})
 		return answer{}
