@@ -37,6 +37,7 @@ type Tracked struct {
 	Campaign ID
 	Seq      int64
 	Sender   Sender
+	Chat     ChatID // may be empty where only the ids matter
 	QueueID  string
 	UniqueID string // may be empty: then only the job list can tell
 	Status   Status

@@ -1,0 +1,506 @@
+package status_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+func failing(code campaign.Code) error { return &campaign.Error{Code: code, Err: errors.New("no")} }
+
+// simulate runs a test in virtual time.
+func simulate(t *testing.T, test func(*lab)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(newLab(t)) })
+}
+
+func TestLostAnswerFoundAmongJobs(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		l.job("1", asha, "Hi Asha", 0)
+		l.run(10 * time.Minute)
+		l.want([]int{0}, nil, nil, 0)
+		o := l.found[0].Observation
+		if o.Source != campaign.EvidenceJobs || o.QueueID != "q1" || o.UniqueID != "3EB01" || o.Status != campaign.StatusSent ||
+			!o.NextPoll.After(l.start) || o.SentAt.IsZero() {
+			t.Errorf("observation %+v", o)
+		}
+	})
+}
+
+func TestLostAnswerFoundAmongMessages(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		l.message("1", asha, "Hi Asha", 0)
+		l.run(10 * time.Minute)
+		l.want([]int{0}, nil, nil, 0)
+		if source := l.found[0].Source; source != campaign.EvidenceMessages {
+			t.Errorf("found among %s", source)
+		}
+	})
+}
+
+// TestAbsentRowIsReturnedOnce: after the settle window and two passes half a
+// minute apart, not earlier and not again.
+func TestAbsentRowIsReturnedOnce(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		l.run(time.Minute)
+		l.want(nil, nil, nil, 1)
+		l.run(10 * time.Minute)
+		l.want(nil, []int{90}, nil, 0)
+		if detail := l.returned[0].detail; !strings.Contains(detail, "not taken") {
+			t.Errorf("detail %q", detail)
+		}
+	})
+}
+
+// TestSettleWindowFollowsTheLag: three times the longest lag beyond the call's
+// time-out.
+func TestSettleWindowFollowsTheLag(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lag = 40 * time.Second
+		l.lose(1, asha, "Hi Asha")
+		l.run(10 * time.Minute)
+		l.want(nil, []int{180}, nil, 0)
+	})
+}
+
+// TestLateCommitIsNeverReturned: whenever the provider gets round to showing
+// the message before the second pass.
+func TestLateCommitIsNeverReturned(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{time.Second, 29 * time.Second, 59 * time.Second, 61 * time.Second, 89 * time.Second} {
+		simulate(t, func(l *lab) {
+			l.lose(1, asha, "Hi Asha")
+			l.job("1", asha, "Hi Asha", after)
+			l.run(10 * time.Minute)
+			if len(l.found) != 1 || len(l.returned) != 0 {
+				t.Errorf("visible after %s: found %d times, returned %d times", after, len(l.found), len(l.returned))
+			}
+		})
+	}
+}
+
+// TestAbsenceAtOnceWouldRepeatMessages is fact M3 of the reliability page:
+// without the settle window a slow commit is taken for absence, and somebody
+// gets the message twice. With it nobody does.
+func TestAbsenceAtOnceWouldRepeatMessages(t *testing.T) {
+	t.Parallel()
+	const commit = 800 * time.Millisecond
+	repeated := func(hasty bool) (n int) {
+		simulate(t, func(l *lab) {
+			if hasty {
+				l.pace = 1000
+				l.cfg.SettleFloor, l.cfg.CallTimeout, l.cfg.PassGap, l.cfg.Idle = 1, 1, 1, 50*time.Millisecond
+			}
+			l.lose(1, asha, "Hi Asha")
+			l.job("1", asha, "Hi Asha", commit)
+			l.run(10 * time.Minute)
+			n = len(l.returned)
+		})
+		return n
+	}
+	if repeated(true) != 1 {
+		t.Error("a reconciler without a settle window passes: the test proves nothing")
+	}
+	if repeated(false) != 0 {
+		t.Error("an accepted message would be sent again")
+	}
+}
+
+// TestWhatProvesNothing: whatever the doubt is, the row is held, looked for
+// now and then, and not counted as open any more.
+func TestWhatProvesNothing(t *testing.T) {
+	t.Parallel()
+	for name, doubt := range map[string]func(*lab){
+		"rewritten text":          func(l *lab) { l.job("1", asha, "Hi Asha, sent by us", 0) },
+		"same text, another time": func(l *lab) { l.message("1", asha, "Hi Asha", 0); l.messages[0].At = l.start.Add(time.Hour) },
+		"same text, alike number": func(l *lab) { l.job("1", "12015550191@c.us", "Hi Asha", 0) },
+		"no job list":             func(l *lab) { l.jobsErr = failing(campaign.CodeNotFound) },
+		"no message list":         func(l *lab) { l.chatsErr = failing(campaign.CodeNotFound) },
+		"chat refused":            func(l *lab) { l.chatsErr = failing(campaign.CodeInvalid) },
+		"lag never measured":      func(l *lab) { l.measured = false },
+		"no witness":              func(l *lab) { l.witnesses = nil },
+		"witness too young":       func(l *lab) { l.witnesses[0].QueuedAt = l.start.Add(time.Hour) },
+		"witness missing":         func(l *lab) { l.witness("w2", time.Minute) },
+		"text not known":          func(l *lab) { delete(l.texts, 1) },
+		"another text than sent":  func(l *lab) { l.texts[1] = campaign.Message{Text: "changed"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			simulate(t, func(l *lab) {
+				l.lose(1, asha, "Hi Asha")
+				doubt(l)
+				l.run(89 * time.Second)
+				l.want(nil, nil, nil, 1)
+				l.run(3 * time.Minute)
+				l.want(nil, nil, nil, 0)
+				if n := strings.Count(l.log.String(), "stay unknown"); n != 1 {
+					t.Errorf("said %d times that the row is held", n)
+				}
+				asked := l.requests
+				l.run(20 * time.Minute)
+				if n := l.requests - asked; n < 3 || n > 12 {
+					t.Errorf("%d requests in 20 minutes of looking now and then", n)
+				}
+				// Late evidence wins all the same.
+				l.set(func(s *shelf) { s.jobsErr, s.chatsErr = nil, nil })
+				l.texts[1] = campaign.Message{Text: "Hi Asha"}
+				queued := entry(campaign.EvidenceJobs, "late", asha, "Hi Asha", 0)
+				queued.At = l.start
+				l.set(func(s *shelf) { s.jobs = append(s.jobs, queued) })
+				l.run(31 * time.Minute)
+				if name == "another text than sent" {
+					return // what it said is settled: it cannot be recognized
+				}
+				if len(l.found) != 1 || len(l.returned) != 0 {
+					t.Errorf("found %d times, returned %d times after late evidence\n%s", len(l.found), len(l.returned), l.log.String())
+				}
+			})
+		})
+	}
+}
+
+// TestHeldRowIsReturnedWhenTheDoubtIsOver: the lag is measured later.
+func TestHeldRowIsReturnedWhenTheDoubtIsOver(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.measured = false
+		l.lose(1, asha, "Hi Asha")
+		l.run(4 * time.Minute)
+		l.want(nil, nil, nil, 0)
+		l.job("new", witnessChat, "Hi", 0)
+		l.r.Accepted(campaign.Tracked{Sender: campaign.Sender{ID: "snd_1"}, QueueID: "qnew"})
+		l.run(10 * time.Minute)
+		l.want(nil, []int{420}, nil, 0)
+	})
+}
+
+// TestJobsThatAreDoneLeaveTheList: the witnesses are then looked for in their
+// chats. That proves something only once the queue has passed the row.
+func TestJobsThatAreDoneLeaveTheList(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.jobs = nil
+		l.message("w1", witnessChat, "Hi witness", 0)
+		l.lose(1, asha, "Hi Asha")
+		l.run(10 * time.Minute)
+		l.want(nil, nil, nil, 0) // an older message was sent; ours may wait, unseen
+		l.witness("w2", -time.Second)
+		l.message("w2", witnessChat, "Hi witness", 0)
+		l.run(time.Hour)
+		if len(l.returned) != 1 {
+			t.Errorf("returned %d times, although a later message was sent\n%s", len(l.returned), l.log.String())
+		}
+	})
+}
+
+// TestNothingIsDecidedWithoutTheProvider: an outage, and each kind of refusal,
+// leaves everything as it is for as long as it lasts.
+func TestNothingIsDecidedWithoutTheProvider(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]func(*shelf, error){
+		"phone":    func(s *shelf, err error) { s.checkErr = err },
+		"jobs":     func(s *shelf, err error) { s.jobsErr = err },
+		"messages": func(s *shelf, err error) { s.chatsErr = err },
+	} {
+		for _, code := range []campaign.Code{campaign.CodeUnavailable, campaign.CodeThrottled, campaign.CodeUnauthorized} {
+			for _, policy := range campaign.UnknownPolicies() {
+				t.Run(name+" "+string(code)+" "+string(policy), func(t *testing.T) {
+					t.Parallel()
+					simulate(t, func(l *lab) {
+						l.policy(policy)
+						l.lose(1, asha, "Hi Asha")
+						l.set(func(s *shelf) { set(s, failing(code)) })
+						l.run(time.Hour)
+						l.want(nil, nil, nil, 1)
+						if n := strings.Count(l.log.String(), "WARN"); n > 1 {
+							t.Errorf("%d warnings about one outage", n)
+						}
+						l.set(func(s *shelf) { set(s, nil) })
+						l.run(10 * time.Minute)
+						if len(l.returned)+len(l.assumed) != 1 {
+							t.Errorf("returned %d times, assumed sent %d times after the outage", len(l.returned), len(l.assumed))
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestDisconnectionBetweenTwoPasses: what was seen before it counts no more.
+func TestDisconnectionBetweenTwoPasses(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		l.run(70 * time.Second)
+		l.set(func(s *shelf) { s.checkErr = failing(campaign.CodeUnavailable) })
+		l.run(30 * time.Second)
+		l.set(func(s *shelf) { s.checkErr = nil })
+		l.run(10 * time.Minute)
+		l.want(nil, []int{130}, nil, 0)
+	})
+}
+
+func TestPolicies(t *testing.T) {
+	t.Parallel()
+	ambiguous := func(l *lab) { l.job("1", asha, "Hi Asha!", 0) }
+	absent := func(*lab) {}
+	unlisted := func(l *lab) { l.jobsErr = failing(campaign.CodeNotFound) }
+	for name, test := range map[string]struct {
+		policy            campaign.UnknownPolicy
+		see               func(*lab)
+		returned, assumed []int
+		detail            string
+	}{
+		"hold, absent":             {campaign.PolicyHold, absent, []int{90}, nil, "not taken"},
+		"hold, ambiguous":          {campaign.PolicyHold, ambiguous, nil, nil, ""},
+		"hold, no list":            {campaign.PolicyHold, unlisted, nil, nil, ""},
+		"assume sent, absent":      {campaign.PolicyAssumeSent, absent, nil, []int{90}, "assume_sent"},
+		"assume sent, ambiguous":   {campaign.PolicyAssumeSent, ambiguous, nil, []int{90}, "assume_sent"},
+		"assume sent, no list":     {campaign.PolicyAssumeSent, unlisted, nil, []int{90}, "assume_sent"},
+		"resend, absent":           {campaign.PolicyResend, absent, []int{90}, nil, "not taken"},
+		"resend, ambiguous":        {campaign.PolicyResend, ambiguous, []int{90}, nil, "may be a duplicate"},
+		"resend, no list":          {campaign.PolicyResend, unlisted, []int{90}, nil, "may be a duplicate"},
+		"resend, lag not measured": {campaign.PolicyResend, func(l *lab) { l.measured = false }, []int{90}, nil, "may be a duplicate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			simulate(t, func(l *lab) {
+				l.policy(test.policy)
+				l.lose(1, asha, "Hi Asha")
+				test.see(l)
+				l.run(10 * time.Minute)
+				l.want(nil, test.returned, test.assumed, 0)
+				for _, e := range append(l.returned, l.assumed...) {
+					if !strings.Contains(e.detail, test.detail) {
+						t.Errorf("detail %q, want %q in it", e.detail, test.detail)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAssumedSentRowIsStillFound: late evidence wins over a decision.
+func TestAssumedSentRowIsStillFound(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.policy(campaign.PolicyAssumeSent)
+		l.lose(1, asha, "Hi Asha")
+		l.job("1", asha, "Hi Asha", 3*time.Minute)
+		l.run(time.Hour)
+		if len(l.assumed) != 1 || len(l.found) != 1 || len(l.returned) != 0 {
+			t.Errorf("assumed %d, found %d, returned %d", len(l.assumed), len(l.found), len(l.returned))
+		}
+	})
+}
+
+// TestOldRows: after a day a row is looked for once, and never sent again,
+// whatever the policy.
+func TestOldRows(t *testing.T) {
+	t.Parallel()
+	for _, policy := range campaign.UnknownPolicies() {
+		simulate(t, func(l *lab) {
+			l.policy(policy)
+			for seq, chat := range []campaign.ChatID{asha, "12015550132@c.us"} {
+				row := l.lose(int64(seq), chat, "Hi Asha")
+				l.unknown[seq].ClaimedAt, l.unknown[seq].EndedAt = row.ClaimedAt.Add(-25*time.Hour), row.EndedAt.Add(-25*time.Hour)
+			}
+			found := entry(campaign.EvidenceMessages, "1", asha, "Hi Asha", 0)
+			found.At = found.At.Add(-25 * time.Hour)
+			l.set(func(s *shelf) { s.messages = append(s.messages, found) })
+			l.run(time.Hour)
+			l.want([]int{0}, nil, nil, 0)
+			if l.requests > 8 {
+				t.Errorf("%d requests for old rows", l.requests)
+			}
+		})
+	}
+	t.Run("old meanwhile", func(t *testing.T) {
+		t.Parallel()
+		simulate(t, func(l *lab) {
+			l.lose(1, asha, "Hi Asha")
+			l.set(func(s *shelf) { s.checkErr = failing(campaign.CodeUnavailable) })
+			l.run(25 * time.Hour)
+			l.set(func(s *shelf) { s.checkErr = nil })
+			l.run(2 * time.Hour)
+			l.want(nil, nil, nil, 0)
+		})
+	})
+}
+
+// TestSameTextOfTwoCampaigns: one message was taken, so one of the two rows has
+// it, and the other is sent again.
+func TestSameTextOfTwoCampaigns(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		l.lose(2, asha, "Hi Asha")
+		l.unknown[1].Campaign = "cmp_2"
+		l.job("1", asha, "Hi Asha", 0)
+		l.run(10 * time.Minute)
+		if len(l.found) != 1 || len(l.returned) != 1 || l.found[0].seq == l.returned[0].seq {
+			t.Errorf("found %d, returned %d", len(l.found), len(l.returned))
+		}
+	})
+	simulate(t, func(l *lab) { // the message is bound to a row that was accepted
+		l.lose(2, asha, "Hi Asha")
+		l.job("1", asha, "Hi Asha", 0)
+		l.bound[asha] = []string{"q1"}
+		l.run(10 * time.Minute)
+		l.want(nil, []int{90}, nil, 0)
+	})
+}
+
+// TestRowOfAProcessThatDied has no end of its call: the intent's time counts.
+// A process that starts later does not wait again for what has passed.
+func TestRowOfAProcessThatDied(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		age  time.Duration
+		want int
+	}{{0, 90}, {40 * time.Second, 50}, {time.Hour, 30}, {-time.Hour, 90}} {
+		simulate(t, func(l *lab) {
+			l.lose(1, asha, "Hi Asha")
+			l.unknown[0].ClaimedAt, l.unknown[0].EndedAt = l.start.Add(-test.age), time.Time{}
+			l.witnesses[0].QueuedAt = l.start.Add(-2 * time.Hour)
+			l.run(10 * time.Minute)
+			l.want(nil, []int{test.want}, nil, 0)
+		})
+	}
+}
+
+// TestManyRowsOfOneSender are looked for in turns, and all settled.
+func TestManyRowsOfOneSender(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		for seq := range int64(200) {
+			l.lose(seq, campaign.PersonChat(nine(seq)), "Hi")
+			if seq%2 == 0 {
+				l.job(nine(seq), campaign.PersonChat(nine(seq)), "Hi", 0)
+			}
+		}
+		l.run(20 * time.Minute)
+		// A number that is one digit off may be the same person's, but for its
+		// message being another row's.
+		if len(l.found) != 100 || len(l.returned) != 100 || l.r.Open() != 0 {
+			t.Errorf("found %d, returned %d, open %d", len(l.found), len(l.returned), l.r.Open())
+		}
+		for _, e := range l.returned {
+			if e.seq%2 == 0 {
+				t.Errorf("row %d was accepted and would be sent again", e.seq)
+			}
+		}
+	})
+}
+
+func nine(seq int64) string {
+	return "9199999900" + string(rune('0'+seq/100)) + string(rune('0'+seq/10%10)) + string(rune('0'+seq%10))
+}
+
+// TestThrottledReconcilerWaits as long as it was asked to.
+func TestThrottledReconcilerWaits(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		l.set(func(s *shelf) { s.jobsErr = throttled{failing(campaign.CodeThrottled)} })
+		l.run(5 * time.Minute)
+		if l.requests > 12 { // two a look
+			t.Errorf("%d requests in 5 minutes, asked to wait a minute each time", l.requests)
+		}
+	})
+}
+
+type throttled struct{ error }
+
+func (throttled) RetryAfter() time.Duration { return time.Minute }
+
+func (t throttled) Unwrap() error { return t.error }
+
+// TestLagIsMeasured from what is accepted, now and then, and kept.
+func TestLagIsMeasured(t *testing.T) {
+	t.Parallel()
+	accept := func(l *lab, id string, visible time.Duration) {
+		l.job(id, asha, "Hi", visible)
+		l.r.Accepted(campaign.Tracked{Sender: campaign.Sender{ID: "snd_1"}, QueueID: "q" + id})
+	}
+	t.Run("at once", func(t *testing.T) {
+		t.Parallel()
+		simulate(t, func(l *lab) {
+			l.measured = false
+			l.run(time.Millisecond)
+			accept(l, "1", 0)
+			l.run(time.Second)
+			if !l.measured || l.lag != 0 {
+				t.Errorf("lag %s, measured %v", l.lag, l.measured)
+			}
+		})
+	})
+	t.Run("the longest", func(t *testing.T) {
+		t.Parallel()
+		simulate(t, func(l *lab) {
+			l.measured = false
+			l.run(time.Millisecond)
+			for i, visible := range []time.Duration{time.Second, 3 * time.Second, 0} {
+				accept(l, string(rune('a'+i)), visible)
+				l.run(10 * time.Second)
+			}
+			if l.lag < 3*time.Second || l.lag > 7*time.Second {
+				t.Errorf("lag %s, want at least the 3 s of the slowest, and not much more", l.lag)
+			}
+		})
+	})
+	t.Run("few of many", func(t *testing.T) {
+		t.Parallel()
+		simulate(t, func(l *lab) {
+			l.run(time.Millisecond)
+			for range 100 {
+				accept(l, "x", 0)
+			}
+			l.run(time.Second)
+			if l.requests != 1 {
+				t.Errorf("%d requests", l.requests)
+			}
+		})
+	})
+	t.Run("never visible", func(t *testing.T) {
+		t.Parallel()
+		simulate(t, func(l *lab) {
+			l.lose(1, asha, "Hi Asha")
+			l.run(time.Millisecond)
+			accept(l, "1", 24*time.Hour)
+			l.run(30 * time.Minute)
+			l.want(nil, []int{90}, nil, 0) // returned while nothing was known against it
+			l.lose(2, asha, "Hi Asha")
+			l.run(30 * time.Minute)
+			l.want(nil, []int{90}, nil, 0)
+		})
+	})
+}
+
+// TestRoundEndsWithItsContext: nothing is decided on the way out.
+func TestRoundEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		l.run(80 * time.Second)
+		ctx, cancel := context.WithCancel(l.t.Context())
+		cancel()
+		if err := l.r.Round(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("round: %v", err)
+		}
+		l.want(nil, nil, nil, 1)
+	})
+}
