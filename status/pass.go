@@ -23,7 +23,7 @@ type glance struct {
 
 	jobs    []campaign.Candidate
 	noJobs  bool // there is no job list
-	jobIDs  map[string]bool
+	jobIDs  map[string]campaign.Status
 	chats   map[string]*chatGlance
 	noChats bool // there are no message lists
 	failed  int
@@ -42,7 +42,7 @@ type chatGlance struct {
 // phone connected before and after. Whatever is found, of any row, is adopted
 // at once. Only rows that are due are asked about further and judged.
 func (r *Reconciler) pass(ctx context.Context, sender campaign.Sender, trails, due []*trail) error {
-	g := &glance{sender: sender, began: r.cfg.Clock(), jobIDs: map[string]bool{}, chats: map[string]*chatGlance{}}
+	g := &glance{sender: sender, began: r.cfg.Clock(), jobIDs: map[string]campaign.Status{}, chats: map[string]*chatGlance{}}
 	if err := r.check(ctx, sender); err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (r *Reconciler) readJobs(ctx context.Context, g *glance) error {
 		}
 		for _, c := range g.jobs {
 			for _, id := range idsOf(c) {
-				g.jobIDs[id] = true
+				g.jobIDs[id] = c.Status
 			}
 		}
 		return err

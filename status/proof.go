@@ -52,8 +52,10 @@ func (r *Reconciler) proof(ctx context.Context, g *glance, t *trail, measured bo
 func (r *Reconciler) testify(ctx context.Context, g *glance, t *trail, witnesses []campaign.Tracked) (Doubt, error) {
 	complete, passed := true, false
 	for _, w := range witnesses {
-		sent := w.Status == campaign.StatusSent || w.Status == campaign.StatusDelivered || w.Status == campaign.StatusRead
-		if !g.lists(w) {
+		status, listed := g.lists(w)
+		status = w.Status.Merge(status)
+		sent := status.Merge(campaign.StatusSent) == status
+		if !listed {
 			complete = false
 			found, err := r.inChat(ctx, g, w)
 			if err != nil || !found {
@@ -83,8 +85,14 @@ func (g *glance) refused(chat campaign.ChatID) bool {
 	return c == nil || c.refused
 }
 
-func (g *glance) lists(w campaign.Tracked) bool {
-	return w.QueueID != "" && g.jobIDs[w.QueueID] || w.UniqueID != "" && g.jobIDs[uniqueOf(w.UniqueID)]
+// lists says whether the witness is among the jobs, and where it stands.
+func (g *glance) lists(w campaign.Tracked) (campaign.Status, bool) {
+	for _, id := range []string{w.QueueID, uniqueOf(w.UniqueID)} {
+		if status, listed := g.jobIDs[id]; listed && id != "" {
+			return status, true
+		}
+	}
+	return "", false
 }
 
 // inChat says whether the witness is among the messages of its chat.

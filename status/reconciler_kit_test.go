@@ -225,10 +225,10 @@ func (s *shelf) job(id string, chat campaign.ChatID, text string, from time.Dura
 	s.set(func(s *shelf) { s.jobs = append(s.jobs, entry(campaign.EvidenceJobs, id, chat, text, from)) })
 }
 
-// message shows a message of a chat, sent now, from so long on.
-func (s *shelf) message(id string, chat campaign.ChatID, text string, from time.Duration) {
+// message shows a message of a chat, sent now.
+func (s *shelf) message(id string, chat campaign.ChatID, text string) {
 	s.set(func(s *shelf) {
-		s.messages = append(s.messages, entry(campaign.EvidenceMessages, id, chat, text, from))
+		s.messages = append(s.messages, entry(campaign.EvidenceMessages, id, chat, text, 0))
 	})
 }
 

@@ -38,7 +38,7 @@ func TestLostAnswerFoundAmongMessages(t *testing.T) {
 	t.Parallel()
 	simulate(t, func(l *lab) {
 		l.lose(1, asha, "Hi Asha")
-		l.message("1", asha, "Hi Asha", 0)
+		l.message("1", asha, "Hi Asha")
 		l.run(10 * time.Minute)
 		l.want([]int{0}, nil, nil, 0)
 		if source := l.found[0].Source; source != campaign.EvidenceMessages {
@@ -124,7 +124,7 @@ func TestWhatProvesNothing(t *testing.T) {
 	t.Parallel()
 	for name, doubt := range map[string]func(*lab){
 		"rewritten text":          func(l *lab) { l.job("1", asha, "Hi Asha, sent by us", 0) },
-		"same text, another time": func(l *lab) { l.message("1", asha, "Hi Asha", 0); l.messages[0].At = l.start.Add(time.Hour) },
+		"same text, another time": func(l *lab) { l.message("1", asha, "Hi Asha"); l.messages[0].At = l.start.Add(time.Hour) },
 		"same text, alike number": func(l *lab) { l.job("1", "12015550191@c.us", "Hi Asha", 0) },
 		"no job list":             func(l *lab) { l.jobsErr = failing(campaign.CodeNotFound) },
 		"no message list":         func(l *lab) { l.chatsErr = failing(campaign.CodeNotFound) },
@@ -192,12 +192,12 @@ func TestJobsThatAreDoneLeaveTheList(t *testing.T) {
 	t.Parallel()
 	simulate(t, func(l *lab) {
 		l.jobs = nil
-		l.message("w1", witnessChat, "Hi witness", 0)
+		l.message("w1", witnessChat, "Hi witness")
 		l.lose(1, asha, "Hi Asha")
 		l.run(10 * time.Minute)
 		l.want(nil, nil, nil, 0) // an older message was sent; ours may wait, unseen
 		l.witness("w2", -time.Second)
-		l.message("w2", witnessChat, "Hi witness", 0)
+		l.message("w2", witnessChat, "Hi witness")
 		l.run(time.Hour)
 		if len(l.returned) != 1 {
 			t.Errorf("returned %d times, although a later message was sent\n%s", len(l.returned), l.log.String())
