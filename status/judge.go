@@ -79,8 +79,27 @@ func (j *judgement) judge(ctx context.Context, t *trail, v Verdict) error {
 			return err
 		}
 	}
+	if j.passing(t, doubt, now.Add(-window)) {
+		t.wait(now, r.cfg.PassGap, time.Time{})
+		return nil
+	}
 	j.weigh(t, doubt, now)
 	return nil
+}
+
+// passing says whether the doubt may go away by itself: what is accepted while
+// the sender goes on sending tells the lag, and becomes a witness once it is
+// older than the settle window.
+func (j *judgement) passing(t *trail, doubt Doubt, before time.Time) bool {
+	switch doubt {
+	case DoubtLag, DoubtNoWitness, DoubtWaiting:
+	default:
+		return false
+	}
+	if j.r.cfg.Policies[t.row.Campaign] == campaign.PolicyAssumeSent { // it needs no proof
+		return false
+	}
+	return j.r.lags.heard(j.g.sender.ID).Add(j.r.cfg.PassGap).After(before)
 }
 
 // weigh adds a pass without a find to the others, and decides when enough of

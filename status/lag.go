@@ -36,6 +36,7 @@ type lagMeter struct {
 
 // lagLine is what is known of one sender.
 type lagLine struct {
+	heard    time.Time // when a message was last accepted
 	busy     bool
 	last     time.Time // when a measurement began
 	kept     bool      // the ledger was asked
@@ -65,6 +66,7 @@ func (l *lagMeter) offer(m campaign.Tracked) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	line := l.line(m.Sender.ID)
+	line.heard = now
 	if line.busy || !line.last.IsZero() && now.Sub(line.last) < l.cfg.SampleEvery {
 		return
 	}
@@ -176,6 +178,14 @@ func (l *lagMeter) longest(ctx context.Context, sender campaign.SenderID) (time.
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return line.longest, line.measured, nil
+}
+
+// heard is when this process last heard that a message of the sender was
+// accepted.
+func (l *lagMeter) heard(sender campaign.SenderID) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.line(sender).heard
 }
 
 func (l *lagMeter) line(sender campaign.SenderID) *lagLine {

@@ -164,7 +164,7 @@ type Reconciler struct {
 	log      *slog.Logger
 	cfg      ReconcilerConfig
 	lags     *lagMeter
-	open     atomic.Int64
+	decided  atomic.Pointer[map[campaign.ID]int64]
 
 	mu     sync.Mutex // one round at a time; guards what follows
 	trails map[rowKey]*trail
@@ -197,9 +197,15 @@ func NewReconciler(ledger UnknownLedger, lists Lists, contents Contents, budget 
 // it takes to become visible. It never waits, and takes few of many.
 func (r *Reconciler) Accepted(m campaign.Tracked) { r.lags.offer(m) }
 
-// Open is how many rows this process may still settle soon: those that had, as
-// of the last round, neither been found nor given a verdict.
-func (r *Reconciler) Open() int { return int(r.open.Load()) }
+// Decided is how many of the campaign's unknown rows had, as of the last
+// round, their verdict: nothing more is expected of them soon. Every other one
+// may still be settled by this process.
+func (r *Reconciler) Decided(id campaign.ID) int64 {
+	if decided := r.decided.Load(); decided != nil {
+		return (*decided)[id]
+	}
+	return 0
+}
 
 // Run settles rows and measures the visibility lag until ctx ends. Trouble is
 // logged and tried again.
@@ -337,12 +343,12 @@ func (e *troubleError) Error() string { return e.what + ": " + e.err.Error() }
 func (e *troubleError) Unwrap() error { return e.err }
 
 func (r *Reconciler) count() {
-	open := int64(0)
+	decided := map[campaign.ID]int64{}
 	now := r.cfg.Clock()
 	for _, t := range r.trails {
-		if !t.decided && t.row.Open(now) {
-			open++
+		if t.decided || !t.row.Open(now) {
+			decided[t.row.Campaign]++
 		}
 	}
-	r.open.Store(open)
+	r.decided.Store(&decided)
 }

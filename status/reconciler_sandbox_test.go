@@ -181,7 +181,7 @@ func (s *street) lose(seq int64, chat campaign.ChatID, message campaign.Message)
 // have had as many messages as were meant for it.
 func (s *street) want(found, returned, assumed int, acceptances ...int) {
 	s.t.Helper()
-	got := [4]int{len(s.found), len(s.returned), len(s.assumed), s.r.Open()}
+	got := [4]int{len(s.found), len(s.returned), len(s.assumed), s.open(s.r)}
 	if want := [4]int{found, returned, assumed, 0}; got != want {
 		s.t.Errorf("found, returned, assumed sent, open: %v, want %v\n%s", got, want, s.log.String())
 	}
@@ -397,8 +397,8 @@ func TestSandboxPhoneDisconnected(t *testing.T) {
 		s.lose(1, asha, hiAsha)
 		check(t, s.sim.Disconnect(string(streetSender.Phone)))
 		s.run(time.Hour)
-		if len(s.returned) != 0 || s.r.Open() != 1 {
-			t.Errorf("returned %d, open %d while the phone is not connected", len(s.returned), s.r.Open())
+		if len(s.returned) != 0 || s.open(s.r) != 1 {
+			t.Errorf("returned %d, open %d while the phone is not connected", len(s.returned), s.open(s.r))
 		}
 		check(t, s.sim.Connect(string(streetSender.Phone)))
 		s.run(5 * time.Minute)

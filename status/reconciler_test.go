@@ -395,8 +395,8 @@ func TestManyRowsOfOneSender(t *testing.T) {
 		l.run(20 * time.Minute)
 		// A number that is one digit off may be the same person's, but for its
 		// message being another row's.
-		if len(l.found) != 100 || len(l.returned) != 100 || l.r.Open() != 0 {
-			t.Errorf("found %d, returned %d, open %d", len(l.found), len(l.returned), l.r.Open())
+		if len(l.found) != 100 || len(l.returned) != 100 || l.open(l.r) != 0 {
+			t.Errorf("found %d, returned %d, open %d", len(l.found), len(l.returned), l.open(l.r))
 		}
 		for _, e := range l.returned {
 			if e.seq%2 == 0 {

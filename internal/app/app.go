@@ -13,6 +13,7 @@ import (
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/internal/natsd"
 	"github.com/herald-campaigns/herald/sandbox"
+	"github.com/herald-campaigns/herald/status"
 	"github.com/herald-campaigns/herald/storage"
 )
 
@@ -34,6 +35,7 @@ type tuning struct {
 	firstRetry  time.Duration                        // dispatcher.Config
 	leaseTTL    time.Duration                        // dispatcher.KeeperConfig
 	callTimeout time.Duration                        // periskope.Config
+	reconciler  status.ReconcilerConfig              // its durations
 	sandbox     func(*sandbox.Config)                // changes the embedded simulator
 	started     func(*natsd.Server, *sandbox.Server) // sees what a run started
 }

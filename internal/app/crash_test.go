@@ -49,6 +49,7 @@ func runUntilKilled(file string) error {
 	if err != nil {
 		return err
 	}
+	a.tuning.reconciler = quick()
 	_, err = runIn(ctx, a, file, PrepareOptions{}, RunOptions{})
 	return errors.Join(err, a.Close())
 }

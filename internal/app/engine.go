@@ -48,6 +48,7 @@ type engine struct {
 	broker   *natsd.Server
 	conn     *stream.Conn
 	poller   *status.Poller
+	settler  *status.Reconciler
 	feeding  campaign.Feeding
 	senders  []campaign.Sender
 	paces    []campaign.Pace
@@ -98,7 +99,33 @@ func (a *App) startEngine(ctx context.Context, p *provider, feeding campaign.Fee
 	}
 	budget := ratelimit.New(ratelimit.Config{PerSecond: a.cfg.pollsPerSecond(), Burst: 1})
 	e.poller = status.New(a.store, p.gateway, budget, a.log, status.Config{Schedule: a.cfg.schedule()})
+	policies, err := a.unknownPolicies(ctx, feeding.Campaign)
+	if err != nil {
+		return nil, errors.Join(err, e.stop(ctx))
+	}
+	e.settler = status.NewReconciler(a.store, p.gateway, newContents(a, feeding), budget, a.log, a.reconciling(policies))
 	return e, nil
+}
+
+// unknownPolicies is what is to become of the unknown rows of every campaign
+// that has some: rows of two campaigns may contend for one message.
+func (a *App) unknownPolicies(ctx context.Context, running campaign.Campaign) (map[campaign.ID]campaign.UnknownPolicy, error) {
+	policies := map[campaign.ID]campaign.UnknownPolicy{running.ID: running.Spec.UnknownPolicy}
+	all, err := a.store.AllTotals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for id, totals := range all {
+		if totals.ByStatus[campaign.StatusUnknown] == 0 || id == running.ID {
+			continue
+		}
+		other, err := a.store.Campaign(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		policies[id] = other.Spec.UnknownPolicy
+	}
+	return policies, nil
 }
 
 // recover brings the ledger into the state of a fresh start: calls that were
@@ -110,7 +137,7 @@ func (a *App) recover(ctx context.Context, id campaign.ID) error {
 		return fmt.Errorf("recover the ledger: %w", err)
 	}
 	if found.Unknown > 0 {
-		a.log.WarnContext(ctx, "calls were under way when the last run ended; they are kept as unknown and not repeated", "campaign_id", id, "rows", found.Unknown)
+		a.log.WarnContext(ctx, "calls were under way when the last run ended; they are unknown and looked for in the provider's lists", "campaign_id", id, "rows", found.Unknown)
 	}
 	return nil
 }
@@ -125,6 +152,7 @@ func (e *engine) run(ctx context.Context) {
 	}
 	e.lines.Store(&feeders)
 	e.running.Go(func() { e.poller.Run(ctx) })
+	e.running.Go(func() { e.settler.Run(ctx) })
 }
 
 // serve works for one sender whenever its lease can be had.
@@ -150,7 +178,7 @@ func (e *engine) serve(ctx context.Context, sender campaign.Sender, pace campaig
 		defer feeding.Wait()
 		defer endFeeding()
 		return dispatcher.New(dispatcher.Deps{
-			Tasks: &tasks{consumer: consumer, lost: e.lost(sender.ID)}, Claims: e.store, Settlements: e.store,
+			Tasks: &tasks{consumer: consumer, lost: e.lost(sender.ID)}, Claims: e.store, Settlements: settlements{e.store, e.settler, sender},
 			Gateway: e.provider.gateway, Pace: limiter, Brake: limiter, Pauser: e, Log: e.log,
 		}, dispatcher.Config{
 			Sender: sender, Pace: pace, Consumed: feeder.Poke, GiveUp: e.tuning.giveUp, FirstRetry: e.tuning.firstRetry,
@@ -244,6 +272,25 @@ func (e *engine) stop(ctx context.Context) error {
 	e.broker.Close()
 	_, unstageErr := e.store.Unstage(ctx, e.feeding.Campaign.ID, time.Time{})
 	return errors.Join(err, unstageErr)
+}
+
+// settlements writes outcomes, and shows what was accepted to the reconciler,
+// which measures with it how soon the provider's lists tell.
+type settlements struct {
+	*storage.Store
+	settler *status.Reconciler
+	sender  campaign.Sender
+}
+
+func (s settlements) Settle(ctx context.Context, st campaign.Settlement) (campaign.Status, error) {
+	to, err := s.Store.Settle(ctx, st)
+	if err == nil && to == campaign.StatusQueued {
+		s.settler.Accepted(campaign.Tracked{
+			Campaign: st.Task.Campaign, Seq: st.Task.Seq, Sender: s.sender, Chat: st.Task.Chat,
+			QueueID: st.Outcome.QueueID, UniqueID: st.Outcome.UniqueID, Status: to, QueuedAt: st.EndedAt,
+		})
+	}
+	return to, err
 }
 
 // tasks lets the dispatcher fetch from the stream.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/sandbox"
+	"github.com/herald-campaigns/herald/status"
 	"github.com/herald-campaigns/herald/storage"
 )
 
@@ -111,7 +112,16 @@ func (th *theater) open() *App {
 	a, err := Open(th.t.Context(), th.cfg, slog.New(slog.NewJSONHandler(th.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	check(th.t, err)
 	a.tuning = th.tuning
+	a.tuning.reconciler = quick()
 	return a
+}
+
+// quick is reconciliation for a provider that shows at once what it took.
+func quick() status.ReconcilerConfig {
+	return status.ReconcilerConfig{
+		CallTimeout: 200 * time.Millisecond, SettleFloor: 500 * time.Millisecond, PassGap: 200 * time.Millisecond,
+		Retry: 100 * time.Millisecond, Idle: 50 * time.Millisecond, SampleEvery: 100 * time.Millisecond, SampleFirst: 5 * time.Millisecond,
+	}
 }
 
 // run runs the file in an application of its own, and checks the books.

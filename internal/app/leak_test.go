@@ -25,6 +25,8 @@ func TestNothingLeaks(t *testing.T) {
 			{Kind: sandbox.FaultReset, Next: 1},
 			{Kind: sandbox.FaultNoQueueID, Next: 1},
 			{Kind: sandbox.FaultCutBody, Size: 30, Next: 1},
+			{Kind: sandbox.FaultStatus, Status: 404, Route: sandbox.RouteQueues},
+			{Kind: sandbox.FaultStatus, Status: 404, Route: sandbox.RouteMessages}, // unknown rows stay unknown
 		}
 	})
 	file := th.text(40, "")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -79,9 +80,18 @@ func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult,
 	if err := a.admit(ctx, p); err != nil {
 		return RunResult{}, err
 	}
+	totals, err := a.store.Totals(ctx, p.Campaign.ID)
+	if err != nil {
+		return RunResult{}, err
+	}
+	if p.Campaign.State == campaign.StateCompleted && totals.Waiting() > 0 {
+		// A person had rows sent again that nobody knew the end of.
+		if p.Campaign, err = a.store.Transition(ctx, p.Campaign.ID, campaign.StateRunning, "", "unknown rows are sent again"); err != nil {
+			return RunResult{}, err
+		}
+	}
 	if p.Campaign.State.Over() {
-		totals, err := a.store.Totals(ctx, p.Campaign.ID)
-		return RunResult{Campaign: p.Campaign, Totals: totals}, err
+		return RunResult{Campaign: p.Campaign, Totals: totals}, nil
 	}
 	inFlight := 0
 	for _, pace := range p.paces {
@@ -237,6 +247,9 @@ func (r *run) step(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	case campaign.StateTracking:
+		if totals.Waiting() > 0 {
+			return false, r.goOn(ctx)
+		}
 		if r.submitted.IsZero() {
 			r.submitted = time.Now()
 		}
@@ -246,17 +259,38 @@ func (r *run) step(ctx context.Context) (bool, error) {
 	if settled(totals) {
 		return true, r.transition(ctx, campaign.StateCompleted)
 	}
-	if reached(totals, r.opts.Wait) || time.Since(r.submitted) > r.opts.WaitTimeout {
+	arrived := reached(totals, r.opts.Wait) && r.unclear(totals) == 0
+	if arrived || time.Since(r.submitted) > r.opts.WaitTimeout {
 		return true, r.completeIfFollowed(ctx, totals)
 	}
 	return false, nil
 }
 
+// goOn sends rows that wait again although everything was submitted: it was
+// proven that they were not taken, or a person wants them sent again.
+func (r *run) goOn(ctx context.Context) error {
+	if err := r.transition(ctx, campaign.StateRunning); err != nil {
+		return err
+	}
+	r.submitted = time.Time{}
+	r.engine.allow(true)
+	return nil
+}
+
+// unclear is how many unknown rows this run may still settle.
+func (r *run) unclear(totals campaign.Totals) int64 {
+	return max(0, totals.ByStatus[campaign.StatusUnknown]-r.engine.settler.Decided(r.prepared.Campaign.ID))
+}
+
 // completeIfFollowed completes a campaign whose tracking window is over for
-// every message. Unknown rows keep it open: evidence may still settle them.
+// every message. Unknown rows that may still be settled keep it open.
 func (r *run) completeIfFollowed(ctx context.Context, totals campaign.Totals) error {
 	if totals.ByStatus[campaign.StatusUnknown] > 0 {
-		return nil
+		rows, err := r.app.store.UnknownRows(ctx, r.prepared.Campaign.ID)
+		now := time.Now()
+		if err != nil || slices.ContainsFunc(rows, func(row campaign.UnknownRow) bool { return row.Open(now) }) {
+			return err
+		}
 	}
 	awaited, err := r.app.store.AwaitingEvidence(ctx, r.prepared.Campaign.ID)
 	if err != nil || awaited > 0 {
@@ -266,18 +300,20 @@ func (r *run) completeIfFollowed(ctx context.Context, totals campaign.Totals) er
 }
 
 // settled says whether nothing more is expected of any recipient.
-func settled(t campaign.Totals) bool {
+func settled(t campaign.Totals) bool { return count(t, campaign.Status.Settled) == t.Sum() }
+
+func count(t campaign.Totals, which func(campaign.Status) bool) int64 {
 	var n int64
-	for status, count := range t.ByStatus {
-		if status.Settled() {
-			n += count
+	for status, rows := range t.ByStatus {
+		if which(status) {
+			n += rows
 		}
 	}
-	return n == t.Sum()
+	return n
 }
 
-// reached says whether every accepted message has come as far as asked.
-// Unknown rows are not waited for: only reconciliation can settle them.
+// reached says whether every accepted message has come as far as asked. Unknown
+// rows are unclear's matter.
 func reached(t campaign.Totals, wait Wait) bool {
 	behind := int64(0)
 	switch wait {
@@ -287,7 +323,7 @@ func reached(t campaign.Totals, wait Wait) bool {
 	case WaitDelivered:
 		behind = t.ByStatus[campaign.StatusQueued] + t.ByStatus[campaign.StatusProcessing] + t.ByStatus[campaign.StatusSent]
 	case WaitSettled:
-		return settled(t)
+		behind = t.Sum() - count(t, campaign.Status.Settled) - t.ByStatus[campaign.StatusUnknown]
 	}
 	return behind == 0
 }
@@ -341,7 +377,7 @@ func (r *run) end(ctx context.Context, cause error) (RunResult, error) {
 	return RunResult{
 		Campaign: c, Totals: totals, Duration: finished.Sub(r.began), Accepted: totals.Accepted() - r.accepted,
 		Interrupted: interrupted,
-		TimedOut:    !interrupted && cause == nil && c.State == campaign.StateTracking && !reached(totals, r.opts.Wait),
+		TimedOut:    !interrupted && cause == nil && c.State == campaign.StateTracking && (!reached(totals, r.opts.Wait) || r.unclear(totals) > 0),
 	}, cause
 }
 

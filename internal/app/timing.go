@@ -1,6 +1,9 @@
 package app
 
 import (
+	"cmp"
+	"time"
+
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/status"
 )
@@ -16,6 +19,26 @@ func (c Config) schedule() status.Schedule {
 		s.Speed = c.Sandbox.Speed
 	}
 	return s
+}
+
+// reconciling is how unknown rows are settled. In the sandbox time runs faster;
+// it takes a message before it answers or falls silent, so that the length of a
+// call does not matter there.
+func (a *App) reconciling(policies map[campaign.ID]campaign.UnknownPolicy) status.ReconcilerConfig {
+	c := a.tuning.reconciler
+	c.Policies, c.Schedule = policies, a.cfg.schedule()
+	c.CallTimeout = cmp.Or(c.CallTimeout, a.tuning.callTimeout)
+	if a.cfg.Mode == campaign.ModeSandbox {
+		c.SettleFloor = cmp.Or(c.SettleFloor, faster(time.Minute, a.cfg.Sandbox.Speed))
+		c.PassGap = cmp.Or(c.PassGap, faster(30*time.Second, a.cfg.Sandbox.Speed))
+		c.CallTimeout = cmp.Or(c.CallTimeout, faster(30*time.Second, a.cfg.Sandbox.Speed))
+	}
+	return c
+}
+
+// faster is a time of real life in a sandbox, at least a second.
+func faster(d time.Duration, speed float64) time.Duration {
+	return max(time.Duration(float64(d)/speed), time.Second)
 }
 
 // pollsPerSecond is the poller's budget: what the send-message page allows
