@@ -163,7 +163,7 @@ func (t *tx) campaignState(ctx context.Context, id campaign.ID) (number int64, s
 // already is no error, and a new reason or detail is kept.
 //
 // Paused needs a reason, no other state keeps one. A draft with an unfinished
-// import cannot start, and a campaign cannot complete while rows wait or its
+// import cannot start, nothing can while the ledger is Restored, and a campaign cannot complete while rows wait or its
 // books do not balance.
 func (s *Store) Transition(ctx context.Context, id campaign.ID, to campaign.State, reason campaign.PauseReason, detail string) (campaign.Campaign, error) {
 	if to != campaign.StatePaused {
@@ -191,6 +191,11 @@ func (s *Store) Transition(ctx context.Context, id campaign.ID, to campaign.Stat
 func (t *tx) mayBecome(ctx context.Context, c campaign.Campaign, to campaign.State) error {
 	if c.State != to && !c.State.CanBecome(to) {
 		return conflict("`herald status "+string(c.ID)+"` shows where it stands", "campaign %s is %s and cannot become %s", c.ID, c.State, to)
+	}
+	if c.State != to && (to == campaign.StateRunning || to == campaign.StateScheduled) {
+		if err := t.mustNotBeHeld(ctx, c.ID); err != nil {
+			return err
+		}
 	}
 	if c.State == campaign.StateDraft && (to == campaign.StateRunning || to == campaign.StateScheduled) {
 		for _, imp := range c.Imports {

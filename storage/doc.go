@@ -16,12 +16,14 @@
 //     that claim a row, one wins; an old generation or lease epoch loses.
 //   - Totals move in the transaction that moves the rows. They are as true as
 //     the rows and cost the same for one row or a million.
+//   - A restored copy sends nothing before somebody confirms it (restore.go).
 //   - Evidence may come in any order and any number of times.
 //   - Concurrent writers share commits (writer.go): one fsync for all that
 //     wait, and a failing operation hurts only itself.
 //
 // Start reading at store.go (opening and closing), then writer.go (group
 // commit), then claim.go and settle.go (one send), feed.go (what comes before
-// it) and evidence.go (what comes after). The schema, with the reasons for its
-// indexes, is migrations/sqlite/00001_ledger.sql.
+// it), evidence.go (what comes after) and unknown.go (what nobody knows). The
+// schema, with the reasons for its indexes, is migrations/sqlite/00001_ledger.sql
+// and what follows it.
 package storage

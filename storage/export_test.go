@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -17,6 +18,15 @@ func (s *Store) LimitPages(ctx context.Context, more int) error {
 		limit = 1 << 30
 	}
 	_, err := s.pool.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", limit))
+	return err
+}
+
+// Crash ends the store without its Close, as a process that dies does; the
+// writer's queue is empty.
+func (s *Store) Crash() (err error) {
+	s.closeOnce.Do(func() {
+		err = errors.Join(s.writer.close(func(context.Context, *tx) error { return nil }), s.closePools())
+	})
 	return err
 }
 

@@ -15,6 +15,16 @@ import (
 const (
 	metaClosed = "closed" // "yes" after a clean Close, "no" while open
 	metaMode   = "mode"
+
+	metaCount    = "count"     // how often it was opened and closed, as in the file INSTANCE
+	metaIdentity = "identity"  // of the database file that was last used
+	metaMarks    = "marks"     // of the last two files INSTANCE
+	metaBackup   = "backup_at" // this is a copy that Backup made then, not yet opened
+
+	// The hold on a restored copy; all "" when there is none.
+	metaHoldSince  = "restored_since"
+	metaHoldReason = "restored_reason"
+	metaHoldBackup = "restored_backup_at"
 )
 
 // BindMode says which mode this ledger is used in. The first call decides;
@@ -22,12 +32,12 @@ const (
 // sends never share a ledger.
 func (s *Store) BindMode(ctx context.Context, mode campaign.Mode) error {
 	_, err := write(ctx, s, func(ctx context.Context, t *tx) (struct{}, error) {
-		bound, err := getMeta(ctx, t.Conn, metaMode)
+		bound, err := getMeta(ctx, t, metaMode)
 		switch {
 		case err != nil:
 			return struct{}{}, err
 		case bound == "":
-			return struct{}{}, setMeta(ctx, t.Conn, metaMode, string(mode))
+			return struct{}{}, setMeta(ctx, t, metaMode, string(mode))
 		case bound != string(mode):
 			return struct{}{}, conflict(
 				fmt.Sprintf("set mode: %s, or give %s another data_dir", bound, mode),

@@ -69,6 +69,9 @@ func openWritePool(path string) (*sqlx.DB, error) {
 		return nil, err
 	}
 	hook := func(conn *sqlite3.SQLiteConn) error {
+		if err := keepLog(conn); err != nil {
+			return err
+		}
 		// A page that changes many times between two checkpoints is copied
 		// back once. 8,000 pages of 4 KiB keep the WAL at about 32 MiB.
 		_, err := conn.Exec("PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864", nil)
@@ -78,6 +81,25 @@ func openWritePool(path string) (*sqlx.DB, error) {
 	db.SetMaxOpenConns(1)
 	db.SetMaxIdleConns(1)
 	return db, nil
+}
+
+// keepLog keeps a connection from removing the write-ahead log when it is the
+// last one to close: only Close does that. A log that is missing after a crash
+// was then taken away by somebody, and with it what was sent.
+func keepLog(conn *sqlite3.SQLiteConn) error {
+	return conn.SetFileControlInt("main", sqlite3.SQLITE_FCNTL_PERSIST_WAL, 1)
+}
+
+// dropLog lets the last connection to close remove the log.
+func dropLog(db *sqlx.DB) error {
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		return err
+	}
+	err = conn.Raw(func(c any) error {
+		return c.(*sqlite3.SQLiteConn).SetFileControlInt("main", sqlite3.SQLITE_FCNTL_PERSIST_WAL, 0) //nolint:forcetypeassert // our own connector made it
+	})
+	return errors.Join(err, conn.Close())
 }
 
 // How a reader opens the file. In a process of its own it must be able to
@@ -100,7 +122,7 @@ func openReadPool(ctx context.Context, path, mode string) (*sqlx.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := sqlx.NewDb(sql.OpenDB(connector{&sqlite3.SQLiteDriver{}, dsn}), driverName)
+	db := sqlx.NewDb(sql.OpenDB(connector{&sqlite3.SQLiteDriver{ConnectHook: keepLog}, dsn}), driverName)
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
 	return db, db.PingContext(ctx)

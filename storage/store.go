@@ -73,6 +73,7 @@ type Store struct {
 	pool    *sqlx.DB // one connection, used by the writer alone
 	readers *sqlx.DB // read-only
 	writer  *writer
+	run     instance // the file INSTANCE since this run began
 
 	// Numbers of ids and the reverse never change, so they are looked up once.
 	campaigns sync.Map // campaign.ID → int64
@@ -85,7 +86,8 @@ type Store struct {
 
 // Open opens the ledger, creating it or bringing its schema up to date. A
 // ledger written by a newer version, a damaged one and an SQLite that is too
-// old are refused with a *campaign.Error.
+// old are refused with a *campaign.Error. One that was restored from a copy is
+// opened with its campaigns held; see Restored.
 //
 // Open does not lock the data directory: LockDir does.
 func Open(ctx context.Context, config Config) (*Store, error) {
@@ -131,7 +133,10 @@ func createFile(path string) error {
 }
 
 func (s *Store) open(ctx context.Context) error {
-	var err error
+	found, err := traceFiles(s.config.Path)
+	if err != nil {
+		return err
+	}
 	if s.pool, err = openWritePool(s.config.Path); err != nil {
 		return err
 	}
@@ -145,11 +150,10 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	if err := setMeta(ctx, s.pool, metaClosed, "no"); err != nil {
+	if s.readers, err = openReadPool(ctx, s.config.Path, readBeside); err != nil {
 		return err
 	}
-	s.readers, err = openReadPool(ctx, s.config.Path, readBeside)
-	return err
+	return s.beginRun(ctx, found)
 }
 
 // openToRead opens the readers alone. The schema must be the one this version
@@ -173,8 +177,7 @@ func (s *Store) Close() error {
 			s.closeErr = s.fail("close the ledger", s.closePools())
 			return
 		}
-		err := s.writer.close(func(ctx context.Context, t *tx) error { return setMeta(ctx, t.Conn, metaClosed, "yes") })
-		s.closeErr = s.fail("close the ledger", errors.Join(err, s.closePools()))
+		s.closeErr = s.fail("close the ledger", errors.Join(s.endRun(), s.closePools()))
 	})
 	return s.closeErr
 }
