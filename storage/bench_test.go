@@ -37,12 +37,12 @@ func open(tb testing.TB) *storage.Store {
 
 // benchRows is how large a campaign is, 100,000 rows unless HERALD_BENCH_ROWS
 // says otherwise.
-func benchRows(b *testing.B) int {
-	b.Helper()
+func benchRows(tb testing.TB) int {
+	tb.Helper()
 	if text := os.Getenv("HERALD_BENCH_ROWS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 		return n
 	}

@@ -16,10 +16,11 @@ import (
 	"github.com/herald-campaigns/herald/storage/storagetest"
 )
 
-// The child of TestKill is this binary, told by the environment to claim rows
-// of a ledger until it is killed.
+// The child is this binary, told by the environment to claim rows of a ledger
+// until it is killed, or to do another task.
 const (
 	childLedger = "HERALD_TEST_LEDGER"
+	childTask   = "HERALD_TEST_TASK" // what else to do with it than claim
 	childRows   = 20_000
 )
 
@@ -90,20 +91,24 @@ func killAfter(t *testing.T, path string, claims int) []int64 {
 	return told
 }
 
-// runChild is the child: it claims from 64 goroutines and tells of each claim
-// after Claim returned. It says whether this process is one.
+// runChild is the child. It says whether this process is one.
 func runChild() bool {
 	path := os.Getenv(childLedger)
 	if path == "" {
 		return false
 	}
-	if err := claimForever(context.Background(), path); err != nil {
+	tasks := map[string]func(context.Context, string) error{
+		"": claimForever, "upgrade": upgradeAndDie, "open": openAsNobody,
+	}
+	if err := tasks[os.Getenv(childTask)](context.Background(), path); err != nil {
 		fmt.Fprintln(os.Stderr, "child:", err)
 		os.Exit(1) //nolint:forbidigo // this is the child process of the test
 	}
 	return true
 }
 
+// claimForever claims from 64 goroutines and tells of each claim after Claim
+// returned.
 func claimForever(ctx context.Context, path string) error {
 	s, err := storage.Open(ctx, storage.Config{Path: path})
 	if err != nil {

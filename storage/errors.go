@@ -68,7 +68,8 @@ func (s *Store) fail(what string, err error) error {
 		return &campaign.Error{
 			Code: campaign.CodeInternal, Err: err,
 			What: fmt.Sprintf("%s: %s", what, s.config.Path),
-			Hint: "do not delete anything: move the data directory away and restore a backup; `sqlite3 herald.db .recover` can save rows",
+			Hint: "do not delete anything: move the data directory away, restore a backup as herald.db in a new one and start herald, " +
+				"see what was sent since, then `herald resume --after-restore`; `sqlite3 herald.db .recover` can save rows",
 		}
 	case failureUnique:
 		return &campaign.Error{Code: campaign.CodeConflict, What: what + ": it is in the ledger already", Err: err}

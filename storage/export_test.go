@@ -2,8 +2,17 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/mattn/go-sqlite3"
+	"github.com/pressly/goose/v3"
 )
 
 // LimitPages lets the database grow by no more than so many pages, the way a
@@ -28,6 +37,93 @@ func (s *Store) Crash() (err error) {
 		err = errors.Join(s.writer.close(func(context.Context, *tx) error { return nil }), s.closePools())
 	})
 	return err
+}
+
+// MarkSent makes the first rows of the first campaign sent, as if they had been.
+func (s *Store) MarkSent(ctx context.Context, rows int) error {
+	return s.transact(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, `UPDATE recipients SET status = 'sent', gen = 1, attempt = 1, epoch = 1, claimed_at = 1, queued_at = 1, sent_at = 1,
+			queue_id = 'queue-' || seq, unique_id = 'unique-' || seq, next_poll_at = 1 WHERE campaign_n = 1 AND seq <= ?`, rows)
+		t.move(1, pending, standing{Status: "sent"}, n)
+		return err
+	})
+}
+
+// UpgradeAndDie brings a ledger up to date in a process that kills itself when
+// a statement of a migration calls die().
+func UpgradeAndDie(ctx context.Context, path string, steps fs.FS) error {
+	dsn, err := dataSource(path, url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"}})
+	if err != nil {
+		return err
+	}
+	hook := func(conn *sqlite3.SQLiteConn) error {
+		return errors.Join(keepLog(conn), conn.RegisterFunc("die", func() (int64, error) {
+			self, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = self.Kill()
+			}
+			if err == nil {
+				select {} // the kill is on its way
+			}
+			return 0, err
+		}, false))
+	}
+	db := sql.OpenDB(connector{&sqlite3.SQLiteDriver{ConnectHook: hook}, dsn})
+	db.SetMaxOpenConns(1)
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, steps,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err == nil {
+		_, err = provider.Up(ctx)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// Steps are the migrations, by file name.
+func Steps() (map[string]string, error) {
+	files, err := fs.Glob(migrations, migrationsDir+"/*.sql")
+	steps := map[string]string{}
+	for _, file := range files {
+		text, err := migrations.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		steps[path.Base(file)] = string(text)
+	}
+	return steps, err
+}
+
+// FirstSchema writes what is in this ledger to a new one at path, as the first
+// version of herald would have: with schema 1 alone.
+func (s *Store) FirstSchema(ctx context.Context, path string) error {
+	if err := createFile(path); err != nil {
+		return err
+	}
+	old, err := openWritePool(path)
+	if err != nil {
+		return err
+	}
+	provider, err := newProvider(old)
+	if err == nil {
+		_, err = provider.UpTo(ctx, 1)
+	}
+	if err == nil {
+		_, err = old.ExecContext(ctx, "ATTACH ? AS new", s.config.Path)
+	}
+	if err != nil {
+		return errors.Join(err, old.Close())
+	}
+	var tables []string
+	err = old.SelectContext(ctx, &tables, `SELECT name FROM main.sqlite_master WHERE type = 'table'
+		AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose_%' ORDER BY name = 'campaigns' DESC, name = 'senders' DESC`)
+	for _, table := range tables {
+		var columns []string
+		err = errors.Join(err, old.SelectContext(ctx, &columns, "SELECT name FROM pragma_table_info(?, 'main')", table))
+		list := strings.Join(columns, ", ")
+		_, failed := old.ExecContext(ctx, fmt.Sprintf("INSERT INTO main.%s (%s) SELECT %s FROM new.%s", table, list, list, table))
+		err = errors.Join(err, failed)
+	}
+	_, failed := old.ExecContext(ctx, "DELETE FROM meta WHERE key NOT IN ('closed', 'mode')")
+	return errors.Join(err, failed, old.Close())
 }
 
 // Exec runs a statement behind the ledger's back.

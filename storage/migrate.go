@@ -16,8 +16,10 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
+const migrationsDir = "migrations/sqlite"
+
 func newProvider(db *sqlx.DB) (*goose.Provider, error) {
-	folder, err := fs.Sub(migrations, "migrations/sqlite")
+	folder, err := fs.Sub(migrations, migrationsDir)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := storage.Open(t.Context(), storage.Config{}); err == nil || !strings.Contains(err.Error(), "Config.Path") {
 		t.Errorf("opened without a path: %v", err)
 	}
-	t.Run("newer schema", func(t *testing.T) {
+	t.Run("schema of a newer herald", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "ledger.db")
 		s := openAt(t, path)
@@ -129,6 +129,9 @@ func TestDamage(t *testing.T) {
 	}
 	_, err = storage.Open(t.Context(), storage.Config{Path: damaged})
 	wantError(t, err, campaign.CodeInternal, damaged)
+	if hints := strings.Join(campaign.HintsOf(err), " "); !strings.Contains(hints, "restore a backup") || !strings.Contains(hints, "--after-restore") {
+		t.Errorf("the hint does not say how to restore: %s", hints)
+	}
 }
 
 func TestReopen(t *testing.T) {

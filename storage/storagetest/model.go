@@ -1,152 +1,214 @@
 package storagetest
 
 import (
+	"maps"
 	"slices"
-	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/herald-campaigns/herald/campaign"
-	"github.com/herald-campaigns/herald/storage"
 )
 
-// model is what the ledger should hold: a status per row, moved by the plain
-// rules of design §3.
+// model is what the ledger should hold of one campaign: the plain rules of
+// design §3 and of the reliability page §4, without a database.
 type model struct {
-	seeded Seeded
-	rows   map[int64]*modelRow
+	state campaign.State
+	epoch int64 // of the lease
+	rows  map[int64]*modelRow
+	owner map[string]int64 // queue id → row
 }
 
 type modelRow struct {
-	status campaign.Status
-	staged campaign.Staged // the latest hand-over
-	sent   bool            // was ever claimed
+	status     campaign.Status
+	resolution campaign.Resolution
+	gen, epoch int64 // of the latest hand-over, and of the latest claim
+	attempt    int
+	queueID    string
+	calls      []modelCall // every call that was begun
 }
 
-// testModel drives random operations on a few rows against ledger and model.
-// After each the statuses must be the same, and at the end counters, rows and
-// model.
-func testModel(t *testing.T, s *storage.Store) {
-	const rows = 5
-	rapid.Check(t, func(rt *rapid.T) {
-		m := model{seeded: Seed(t, s, rows), rows: map[int64]*modelRow{}}
-		for seq := int64(1); seq <= rows; seq++ {
-			m.rows[seq] = &modelRow{status: campaign.StatusPending}
+// modelCall is one granted claim. Its outcome may come at any time.
+type modelCall struct {
+	gen, epoch int64
+	attempt    int
+}
+
+func newModel(rows, epoch int64) model {
+	m := model{state: campaign.StateRunning, epoch: epoch, rows: map[int64]*modelRow{}, owner: map[string]int64{}}
+	for seq := int64(1); seq <= rows; seq++ {
+		m.rows[seq] = &modelRow{status: campaign.StatusPending}
+	}
+	return m
+}
+
+// waiting is where a row goes that is to be sent.
+func (m *model) waiting() campaign.Status {
+	if m.state == campaign.StateCanceled {
+		return campaign.StatusCanceled
+	}
+	return campaign.StatusPending
+}
+
+func (m *model) byStatus() map[campaign.Status]int64 {
+	counts := map[campaign.Status]int64{}
+	for _, r := range m.rows {
+		counts[r.status]++
+	}
+	return counts
+}
+
+// become moves a row. A resolution belongs to unknown rows alone.
+func (r *modelRow) become(status campaign.Status) {
+	if r.status = status; status != campaign.StatusUnknown {
+		r.resolution = campaign.ResolutionNone
+	}
+}
+
+func (r *modelRow) is(statuses ...campaign.Status) bool { return slices.Contains(statuses, r.status) }
+
+// sweep moves every row that is in one of the statuses, and counts them.
+func (m *model) sweep(to campaign.Status, from ...campaign.Status) (n int64) {
+	for _, r := range m.rows {
+		if r.is(from...) {
+			r.become(to)
+			n++
 		}
-		pick := rapid.Int64Range(1, rows)
-		rt.Repeat(map[string]func(*rapid.T){
-			"stage":    func(rt *rapid.T) { m.stage(t, rt, s, pick.Draw(rt, "row")) },
-			"unstage":  func(rt *rapid.T) { m.unstage(t, s, pick.Draw(rt, "row")) },
-			"claim":    func(rt *rapid.T) { m.claim(t, rt, s, pick.Draw(rt, "row")) },
-			"settle":   func(rt *rapid.T) { m.settle(t, rt, s, pick.Draw(rt, "row")) },
-			"give":     func(rt *rapid.T) { m.giveBack(t, s, pick.Draw(rt, "row")) },
-			"evidence": func(rt *rapid.T) { m.evidence(t, rt, s, pick.Draw(rt, "row")) },
-			"skip":     func(rt *rapid.T) { m.skip(t, s, pick.Draw(rt, "row")) },
-			"return":   func(rt *rapid.T) { m.returnUnknown(t, s, pick.Draw(rt, "row")) },
-			"": func(rt *rapid.T) {
-				want := map[campaign.Status]int64{}
-				for _, r := range m.rows {
-					want[r.status]++
-				}
-				if diff := cmp.Diff(want, totals(t, s, m.seeded.ID).ByStatus); diff != "" {
-					rt.Fatalf("totals (-model +ledger):\n%s", diff)
-				}
-			},
-		})
-		for r, err := range s.Recipients(t.Context(), m.seeded.ID, storage.Filter{}) {
-			if err != nil {
-				rt.Fatal(err)
-			}
-			if want := m.rows[r.Seq].status; r.Status != want {
-				rt.Errorf("row %d is %s, want %s", r.Seq, r.Status, want)
-			}
+	}
+	return n
+}
+
+func (m *model) stage(seq int64) bool {
+	r := m.rows[seq]
+	if m.state != campaign.StateRunning || r.status != campaign.StatusPending {
+		return false
+	}
+	r.become(campaign.StatusStaged)
+	r.gen++
+	return true
+}
+
+// claim is the reason a claim is refused for.
+func (m *model) claim(seq, gen, epoch int64) campaign.Refusal {
+	r := m.rows[seq]
+	switch {
+	case r.status == campaign.StatusSkipped:
+		return campaign.RefusedOptOut
+	case r.status != campaign.StatusStaged, r.gen != gen:
+		return campaign.RefusedStale
+	case m.state != campaign.StateRunning:
+		return campaign.RefusedCampaign
+	case epoch != m.epoch:
+		return campaign.RefusedLease
+	}
+	r.become(campaign.StatusSubmitting)
+	r.attempt++
+	r.epoch = epoch
+	r.calls = append(r.calls, modelCall{gen, epoch, r.attempt})
+	return campaign.RefusedNot
+}
+
+func (m *model) giveBack(seq int64, call modelCall) {
+	if r := m.rows[seq]; r.status == campaign.StatusSubmitting && r.gen == call.gen && r.epoch == call.epoch {
+		r.become(m.waiting())
+		r.attempt--
+	}
+}
+
+// settle is what an outcome comes to; "" is a conflict.
+func (m *model) settle(seq int64, call modelCall, st campaign.Settlement) campaign.Status {
+	r := m.rows[seq]
+	to := st.To
+	owner, taken := m.owner[st.Outcome.QueueID]
+	repeated := to == campaign.StatusQueued && taken && owner != seq
+	if repeated {
+		to = campaign.StatusUnknown
+	}
+	accepted := to == campaign.StatusQueued
+	claimed := r.gen == call.gen && r.epoch == call.epoch
+	switch {
+	case r.status.Evident() && claimed:
+		if repeated {
+			return campaign.StatusUnknown
 		}
-	})
+		if accepted {
+			m.bind(seq, st.Outcome.QueueID)
+		}
+		return r.status
+	case claimed && r.is(campaign.StatusSubmitting, campaign.StatusUnknown),
+		accepted && !r.status.Evident() && r.status != campaign.StatusSubmitting:
+	default:
+		return ""
+	}
+	switch to { //nolint:exhaustive // what a call can end as
+	case campaign.StatusQueued:
+		m.bind(seq, st.Outcome.QueueID)
+	case campaign.StatusPending:
+		if to = m.waiting(); st.Refund {
+			r.attempt = max(0, r.attempt-1)
+		}
+	}
+	r.become(to)
+	return to
 }
 
-func (m model) stage(t *testing.T, rt *rapid.T, s *storage.Store, seq int64) {
-	got, err := s.Stage(t.Context(), m.seeded.ID, []int64{seq}, time.Now())
-	if r := m.rows[seq]; err != nil || (len(got) == 1) != (r.status == campaign.StatusPending) {
-		rt.Fatalf("stage %s row: %v %v", r.status, got, err)
-	} else if len(got) == 1 {
-		r.status, r.staged = campaign.StatusStaged, got[0]
+func (m *model) bind(seq int64, queueID string) {
+	if r := m.rows[seq]; r.queueID == "" && queueID != "" {
+		r.queueID = queueID
+		m.owner[queueID] = seq
 	}
 }
 
-func (m model) unstage(t *testing.T, s *storage.Store, seq int64) {
-	must(t, s.UnstageRows(t.Context(), m.seeded.ID, []int64{seq}))
-	m.from(seq, campaign.StatusPending, campaign.StatusStaged)
-}
-
-// from moves the model's row if it is in one of the statuses.
-func (m model) from(seq int64, to campaign.Status, statuses ...campaign.Status) {
-	if slices.Contains(statuses, m.rows[seq].status) {
-		m.rows[seq].status = to
-		return
-	}
-}
-
-func (m model) claim(t *testing.T, rt *rapid.T, s *storage.Store, seq int64) {
+func (m *model) observe(seq int64, status campaign.Status, queueID string) {
 	r := m.rows[seq]
-	r.staged.Seq = seq
-	got, err := s.Claim(t.Context(), m.seeded.Intent(r.staged))
-	if err != nil || (got.Refused == campaign.RefusedNot) != (r.status == campaign.StatusStaged) {
-		rt.Fatalf("claim of a %s row: %q %v", r.status, got.Refused, err)
+	if len(r.calls) == 0 {
+		return // forged
 	}
-	if got.Refused == campaign.RefusedNot {
-		r.status, r.sent = campaign.StatusSubmitting, true
+	if owner, taken := m.owner[queueID]; queueID != "" && r.queueID == "" && taken && owner != seq {
+		return // about another row's message
+	}
+	m.bind(seq, queueID)
+	r.become(r.status.Merge(status))
+}
+
+func (m *model) skip(seq int64) {
+	if r := m.rows[seq]; r.is(campaign.StatusPending, campaign.StatusStaged) {
+		r.become(campaign.StatusSkipped)
 	}
 }
 
-func (m model) settle(t *testing.T, rt *rapid.T, s *storage.Store, seq int64) {
+func (m *model) returnUnknown(seq, gen int64) bool {
 	r := m.rows[seq]
-	if r.status != campaign.StatusSubmitting && r.status != campaign.StatusUnknown {
-		return
+	if r.status != campaign.StatusUnknown || r.gen != gen {
+		return false
 	}
-	st := m.seeded.Accepted(r.staged, campaign.Claim{Attempt: 1, ClaimedAt: time.Now()})
-	st.To = rapid.SampledFrom([]campaign.Status{
-		campaign.StatusQueued, campaign.StatusFailed, campaign.StatusPending, campaign.StatusUnknown,
-	}).Draw(rt, "to")
-	st.Outcome.Kind = map[campaign.Status]campaign.OutcomeKind{
-		campaign.StatusQueued: campaign.OutcomeAccepted, campaign.StatusFailed: campaign.OutcomeRejected,
-		campaign.StatusPending: campaign.OutcomeUnavailable, campaign.StatusUnknown: campaign.OutcomeUnknown,
-	}[st.To]
-	if st.To == campaign.StatusFailed {
-		st.FailReason, st.FailClass = campaign.FailRejected, campaign.FailPermanent
-	}
-	st.Refund = st.To == campaign.StatusPending && rapid.Bool().Draw(rt, "refund")
-	if _, err := s.Settle(t.Context(), st); err != nil {
-		rt.Fatal(err)
-	}
-	r.status = st.To
+	r.become(m.waiting())
+	return true
 }
 
-func (m model) giveBack(t *testing.T, s *storage.Store, seq int64) {
-	must(t, s.GiveBack(t.Context(), m.seeded.Task(m.rows[seq].staged), m.seeded.Lease.Epoch))
-	m.from(seq, campaign.StatusPending, campaign.StatusSubmitting)
-}
-
-func (m model) evidence(t *testing.T, rt *rapid.T, s *storage.Store, seq int64) {
-	status := rapid.SampledFrom([]campaign.Status{
-		campaign.StatusQueued, campaign.StatusProcessing, campaign.StatusSent, campaign.StatusDelivered, campaign.StatusRead,
-		campaign.StatusFailed,
-	}).Draw(rt, "status")
-	must(t, s.Observe(t.Context(), []campaign.Observation{evidence(m.seeded, seq, status, time.Now())}))
-	if r := m.rows[seq]; r.sent {
-		r.status = r.status.Merge(status)
+func (m *model) assumeSent(seq, gen int64) bool {
+	r := m.rows[seq]
+	if r.status != campaign.StatusUnknown || r.gen != gen || r.resolution != campaign.ResolutionNone {
+		return false
 	}
+	r.resolution = campaign.ResolutionAssumedSent
+	return true
 }
 
-func (m model) skip(t *testing.T, s *storage.Store, seq int64) {
-	_, err := s.Skip(t.Context(), m.seeded.ID, []campaign.Skip{{Seq: seq, Reason: campaign.SkipOptedOut}})
-	must(t, err)
-	m.from(seq, campaign.StatusSkipped, campaign.StatusPending, campaign.StatusStaged)
+// recoverFenced moves the calls of older epochs.
+func (m *model) recoverFenced() (n int64) {
+	for _, r := range m.rows {
+		if r.status == campaign.StatusSubmitting && r.epoch < m.epoch {
+			r.become(campaign.StatusUnknown)
+			n++
+		}
+	}
+	return n
 }
 
-func (m model) returnUnknown(t *testing.T, s *storage.Store, seq int64) {
-	_, err := s.ReturnUnknown(t.Context(), m.seeded.ID, []campaign.Staged{m.rows[seq].staged}, time.Time{}, "")
-	must(t, err)
-	m.from(seq, campaign.StatusPending, campaign.StatusUnknown)
+// anyQueueID draws a queue id that some row has, or "".
+func (m *model) anyQueueID(rt *rapid.T) string {
+	if len(m.owner) == 0 {
+		return ""
+	}
+	return rapid.SampledFrom(slices.Sorted(maps.Keys(m.owner))).Draw(rt, "queue id")
 }
