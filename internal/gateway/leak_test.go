@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/periskope"
@@ -63,6 +64,12 @@ func TestNothingLeaks(t *testing.T) {
 			evidence, err := gateway.Status(t.Context(), sender, campaign.Tracked{UniqueID: "true_" + testNumber + "@c.us_3EB0"})
 			values = []any{evidence, err, gateway.Check(t.Context(), sender)}
 			_, err = gateway.Status(t.Context(), sender, campaign.Tracked{QueueID: testQueue})
+			values = append(values, err)
+			jobs, err := gateway.Jobs(t.Context(), sender)
+			values = append(values, jobs, err)
+			messages, err := gateway.Messages(t.Context(), sender, testNumber+"@c.us", time.Time{})
+			values = append(values, messages, err)
+			_, err = gateway.Visible(t.Context(), sender, testQueue)
 			assertNoLeak(t, append(values, err, gateway), testToken, testNumber)
 		})
 	}
