@@ -504,3 +504,32 @@ func TestRoundEndsWithItsContext(t *testing.T) {
 		l.want(nil, nil, nil, 1)
 	})
 }
+
+// TestDoubtBetweenTwoPasses: passes agree only when nothing else is between
+// them.
+func TestDoubtBetweenTwoPasses(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		l.run(70 * time.Second)
+		l.witness("w2", time.Minute)
+		l.run(30 * time.Second)
+		l.job("w2", witnessChat, "Hi witness", 0)
+		l.run(10 * time.Minute)
+		l.want(nil, []int{150}, nil, 0)
+	})
+}
+
+// TestMessagesAloneProveNothing: without a job list nobody sees what waits.
+func TestMessagesAloneProveNothing(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		l.witness("w2", -time.Second)
+		l.message("w1", witnessChat, "Hi witness")
+		l.message("w2", witnessChat, "Hi witness")
+		l.jobsErr = failing(campaign.CodeNotFound)
+		l.run(time.Hour)
+		l.want(nil, nil, nil, 0)
+	})
+}
