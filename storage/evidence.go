@@ -38,7 +38,7 @@ func (s *Store) DuePolls(ctx context.Context, now time.Time, limit int, ids ...c
 	return list, s.fail("list due polls", err)
 }
 
-const dueColumns = "seq, sender_n, queue_id, unique_id, status, queued_at, polls, next_poll_at"
+const dueColumns = "seq, sender_n, chat, queue_id, unique_id, status, queued_at, polls, next_poll_at"
 
 const duePollsQuery = `SELECT ` + dueColumns + ` FROM recipients
 	WHERE campaign_n = ? AND next_poll_at > 0 AND next_poll_at <= ? ORDER BY next_poll_at LIMIT ?`
@@ -47,6 +47,7 @@ type dueRow struct {
 	id         campaign.ID
 	Seq        int64           `db:"seq"`
 	SenderN    int64           `db:"sender_n"`
+	Chat       campaign.ChatID `db:"chat"`
 	QueueID    string          `db:"queue_id"`
 	UniqueID   string          `db:"unique_id"`
 	Status     campaign.Status `db:"status"`
@@ -63,7 +64,7 @@ func (s *Store) tracked(ctx context.Context, rows []dueRow) ([]campaign.Tracked,
 			return nil, err
 		}
 		list[i] = campaign.Tracked{
-			Campaign: r.id, Seq: r.Seq, Sender: sender, QueueID: r.QueueID, UniqueID: r.UniqueID,
+			Campaign: r.id, Seq: r.Seq, Sender: sender, Chat: r.Chat, QueueID: r.QueueID, UniqueID: r.UniqueID,
 			Status: r.Status, QueuedAt: moment(r.QueuedAt), Polls: r.Polls,
 		}
 	}

@@ -98,7 +98,7 @@ func testPolls(t *testing.T, s *storage.Store) {
 	first := due[0]
 	r := row(t, s, seeded, first.Seq)
 	want := campaign.Tracked{
-		Campaign: seeded.ID, Seq: r.Seq, Sender: seeded.Sender, QueueID: r.QueueID, UniqueID: r.UniqueID,
+		Campaign: seeded.ID, Seq: r.Seq, Sender: seeded.Sender, Chat: r.Chat, QueueID: r.QueueID, UniqueID: r.UniqueID,
 		Status: campaign.StatusQueued, QueuedAt: r.QueuedAt,
 	}
 	if diff := cmp.Diff(want, first); diff != "" {
