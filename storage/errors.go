@@ -78,6 +78,9 @@ func (s *Store) fail(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
+// IsFull says whether an error of the ledger means that the disk is full.
+func IsFull(err error) bool { return err != nil && kindOf(err) == failureFull }
+
 // conflict is an error about something that is not in a state for this.
 func conflict(hint, format string, args ...any) *campaign.Error {
 	return &campaign.Error{Code: campaign.CodeConflict, What: fmt.Sprintf(format, args...), Hint: hint}

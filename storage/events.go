@@ -33,6 +33,18 @@ func (s *Store) Timeline(ctx context.Context, id campaign.ID) ([]campaign.Event,
 	return events, nil
 }
 
+// Note adds a line to a campaign's timeline. Its time is the ledger's.
+func (s *Store) Note(ctx context.Context, id campaign.ID, e campaign.Event) error {
+	number, err := s.number(ctx, id)
+	if err != nil {
+		return s.fail("write the timeline", err)
+	}
+	_, err = write(ctx, s, func(ctx context.Context, t *tx) (struct{}, error) {
+		return struct{}{}, t.note(ctx, number, e)
+	})
+	return s.fail("write the timeline", err)
+}
+
 // note adds a line to the timeline.
 func (t *tx) note(ctx context.Context, number int64, e campaign.Event) error {
 	_, err := t.exec(ctx, `
