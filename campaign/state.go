@@ -55,5 +55,6 @@ const (
 	PauseCanary       PauseReason = "canary_gate"
 	PauseMissedStart  PauseReason = "missed_schedule"
 	PauseDiskFull     PauseReason = "disk_full"
+	PauseMedia        PauseReason = "media_missing" // a file of the campaign cannot be read any more
 	PauseRestored     PauseReason = "restored_database"
 )

@@ -72,7 +72,7 @@ const (
 	OutcomeRejected    OutcomeKind = "rejected"    // this recipient or message, for good
 	OutcomeThrottled   OutcomeKind = "throttled"   // not taken; the sender must slow down
 	OutcomeUnavailable OutcomeKind = "unavailable" // certainly not taken; try later
-	OutcomeRefused     OutcomeKind = "refused"     // credentials or phone; the sender must pause
+	OutcomeRefused     OutcomeKind = "refused"     // credentials, phone or the message's file; nobody's fault who is to get it
 	OutcomeUnknown     OutcomeKind = "unknown"     // may have been taken
 )
 
@@ -95,7 +95,7 @@ type Outcome struct {
 	TraceID    string        // x-periskope-trace-id
 	Detail     string        // for people; no token, no full number, no body; ≤ 300 bytes
 	RetryAfter time.Duration // throttled: how long the provider asked to wait; 0 when it did not say
-	Pause      PauseReason   // refused: why the sender pauses
+	Pause      PauseReason   // refused: why the sender or the campaign pauses
 	Limit      *RateLimit    // the X-RateLimit-* headers of any response; nil when absent
 }
 

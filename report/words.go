@@ -59,6 +59,7 @@ var pauseWords = map[campaign.PauseReason]string{
 	campaign.PauseCanary:       "the first messages wait for your word",
 	campaign.PauseMissedStart:  "its start was missed",
 	campaign.PauseDiskFull:     "the disk is full",
+	campaign.PauseMedia:        "its media file cannot be read",
 	campaign.PauseRestored:     "the database was restored from a backup",
 }
 

@@ -313,7 +313,7 @@ func TestMedia(t *testing.T) {
 	task.Message = campaign.Message{Text: "caption", HidePreview: true, ReplyTo: "m1", Media: &campaign.Media{
 		Type: campaign.MediaImage, Hash: "abc", Filename: "a.png", MIME: "image/png", Size: 1,
 	}}
-	if got := gateway.Send(t.Context(), testSender, task); got.Kind != campaign.OutcomeUnavailable {
+	if got := gateway.Send(t.Context(), testSender, task); got.Kind != campaign.OutcomeRefused || got.Pause != campaign.PauseMedia {
 		t.Errorf("without a store: outcome %+v", got)
 	}
 	dir := t.TempDir()
@@ -330,7 +330,7 @@ func TestMedia(t *testing.T) {
 	}
 	gateway.media = memory{}
 	got := gateway.Send(t.Context(), testSender, task)
-	if got.Kind != campaign.OutcomeUnavailable || strings.Contains(got.Detail, testNumber) || len(bodies) != 0 {
+	if got.Kind != campaign.OutcomeRefused || got.Pause != campaign.PauseMedia || strings.Contains(got.Detail, testNumber) || len(bodies) != 0 {
 		t.Errorf("missing file: outcome %+v", got)
 	}
 	task.Message = campaign.Message{Poll: &campaign.Poll{Question: "Friday?", Options: []string{"Yes", "No"}, Multiple: true, PollID: "p1"}}

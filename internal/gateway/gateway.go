@@ -50,7 +50,8 @@ func (g *Gateway) Send(ctx context.Context, sender campaign.Sender, task campaig
 	request, err := g.request(task)
 	if err != nil {
 		return campaign.Outcome{
-			Kind:          classify(0, replyNotSent),
+			Kind:          classify(0, replyNoFile),
+			Pause:         campaign.PauseMedia,
 			QueuePosition: -1,
 			Detail:        detail(periskope.MaskNumbers(err.Error())),
 		}

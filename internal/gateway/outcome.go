@@ -25,6 +25,7 @@ const (
 	replyNone        reply = "none"          // none, and the request may have been taken
 	replyBadRequest  reply = "bad_request"   // none: the request cannot be right and was not made
 	replyBadSender   reply = "bad_sender"    // none: the sender cannot be right and the request was not made
+	replyNoFile      reply = "no_file"       // none: the message's file cannot be read and the request was not made
 )
 
 // classify is the one table from what came back to what it means (design §4.4,
@@ -38,7 +39,7 @@ func classify(status int, r reply) campaign.OutcomeKind {
 		return campaign.OutcomeUnavailable
 	case r == replyBadRequest:
 		return campaign.OutcomeRejected
-	case r == replyBadSender:
+	case r == replyBadSender, r == replyNoFile:
 		return campaign.OutcomeRefused
 	case status/100 == 2 && r == replyJob:
 		return campaign.OutcomeAccepted
@@ -54,7 +55,7 @@ func classify(status int, r reply) campaign.OutcomeKind {
 			return campaign.OutcomeRejected
 		case replySenderFault:
 			return campaign.OutcomeRefused
-		case replyJob, replyOther, replyNotSent, replyNone, replyBadRequest, replyBadSender:
+		case replyJob, replyOther, replyNotSent, replyNone, replyBadRequest, replyBadSender, replyNoFile:
 		}
 	}
 	// 1xx, 2xx without a job, 3xx, 408, 5xx, every other status, and silence.

@@ -179,6 +179,7 @@ func TestClassifyOfSilence(t *testing.T) {
 		replyNone:       campaign.OutcomeUnknown,
 		replyBadRequest: campaign.OutcomeRejected,
 		replyBadSender:  campaign.OutcomeRefused,
+		replyNoFile:     campaign.OutcomeRefused,
 		replyJob:        campaign.OutcomeUnknown,
 	} {
 		if got := classify(0, r); got != want {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +145,11 @@ func TestCheck(t *testing.T) {
 			}
 			if hints := strings.Join(campaign.HintsOf(err), " "); !strings.Contains(hints, test.hint) {
 				t.Errorf("hints %q, want %q in them", hints, test.hint)
+			}
+			// Only the API's own word about the phone counts against the phone.
+			_, disconnected := errors.AsType[*DisconnectedError](err)
+			if want := slices.Contains([]string{"disconnected", "not ready", "unknown phone", "x-phone"}, name); disconnected != want {
+				t.Errorf("a verdict about the phone: %t, want %t", disconnected, want)
 			}
 		})
 	}
