@@ -10,9 +10,13 @@ import (
 )
 
 const (
-	// sendDeadline is how old a claim may be when its call begins. A process
-	// that was frozen in between gives the row back instead.
-	sendDeadline = time.Second
+	// sendDeadline is how old a claim may be when its call begins (reliability
+	// page §4, rule 8). A process that was frozen in between, or waited too
+	// long for its ledger, gives the row back instead.
+	sendDeadline = 5 * time.Second
+	// slowClaim is how long a claim may take before somebody is told: the disk
+	// is too slow for the pace.
+	slowClaim = time.Second
 	// settleTimeout bounds writing an outcome after the intake has ended.
 	settleTimeout = 30 * time.Second
 	// lostLeaseTimeout is settleTimeout when the intake ended because the lease
@@ -42,41 +46,80 @@ func (d *Dispatcher) handle(intake context.Context, delivery Delivery, lease cam
 	// From here on the work must come to its end, whoever stops the intake.
 	ctx := context.WithoutCancel(intake)
 
-	started := d.cfg.Clock()
+	if d.Rejections.stopped(task.Campaign) {
+		d.breaker.released(probe)
+		return campaign.VerdictLater, laterDelay // the pause that is under way takes it back
+	}
+	// The clock is read before the claim is asked for: that is earlier than any
+	// time at which the intent was written, so no call is later than it seems.
+	asked := d.cfg.Clock()
 	claim, err := d.Claims.Claim(ctx, campaign.Intent{
 		Task: task, Epoch: lease.Epoch, Hourly: d.cfg.Pace.Hourly, Daily: d.cfg.Pace.Daily,
 	})
 	if err != nil {
 		d.breaker.released(probe)
-		d.Log.ErrorContext(ctx, "intent not written, nothing sent", "campaign_id", task.Campaign, "row", task.Seq, "err", err)
-		if delivery.Deliveries() >= mostDeliveries {
-			// The sweep returns the row to pending under a new generation.
-			return campaign.VerdictDone, 0
-		}
-		return campaign.VerdictLater, laterDelay
+		return d.unclaimed(ctx, delivery, err)
+	}
+	d.intents.over(ctx, d.Log, "intents can be written again")
+	if took := d.age(asked); took > slowClaim {
+		// Told once: a disk at its limit is slow now and then.
+		d.slow.met(ctx, d.Log, slog.LevelWarn, "writing an intent takes long, the disk is too slow for the pace", "took", took)
 	}
 	if claim.Refused != campaign.RefusedNot {
 		d.breaker.released(probe)
 		return d.refused(claim)
 	}
-	if d.late(started) || !held() {
+	if age := d.age(asked); age > sendDeadline || !held() {
 		d.breaker.released(probe)
+		d.late.met(ctx, d.Log, slog.LevelWarn, "the intent is too old for its call or the lease is over, row given back",
+			"campaign_id", task.Campaign, "row", task.Seq, "age", age, "limit", sendDeadline)
 		d.keep(intake, task, "give back", func(ctx context.Context) error { return d.Claims.GiveBack(ctx, task, lease.Epoch) })
 		return campaign.VerdictDone, 0
 	}
+	d.late.over(ctx, d.Log, "intents are young enough again")
 
 	outcome := d.Gateway.Send(ctx, d.cfg.Sender, task)
+	// Counted before it is written, which may take long: the calls behind this
+	// one must not wait for the ledger to learn that they are hopeless.
+	hopeless := d.Rejections.observe(task.Campaign, outcome)
 	settlement := settle(outcome, claim.Attempt, d.cfg.Clock(), d.cfg.FirstRetry)
 	settlement.Task, settlement.Epoch, settlement.StartedAt = task, lease.Epoch, claim.ClaimedAt
 	if d.Log.Enabled(ctx, slog.LevelDebug) {
 		d.Log.DebugContext(ctx, "attempt made", "campaign_id", task.Campaign, "row", task.Seq, "attempt", claim.Attempt,
 			"outcome", outcome.Kind, "status", outcome.HTTPStatus, "queue_id", outcome.QueueID, "trace_id", outcome.TraceID)
 	}
-	d.keep(intake, task, "settle", func(ctx context.Context) error {
-		_, err := d.Settlements.Settle(ctx, settlement)
+	status := settlement.To
+	d.keep(intake, task, "settle", func(ctx context.Context) (err error) {
+		kept, err := d.Settlements.Settle(ctx, settlement)
+		if err == nil {
+			status = kept
+		}
 		return err
 	})
+	if outcome.Kind == campaign.OutcomeAccepted && status == campaign.StatusUnknown {
+		d.Log.ErrorContext(ctx, "the API answered with a queue id that belongs to another row; whether the message was taken is unknown",
+			"campaign_id", task.Campaign, "row", task.Seq, "queue_id", outcome.QueueID, "trace_id", outcome.TraceID)
+		outcome.Kind = campaign.OutcomeUnknown
+		outcome.Detail = "the API answered with a queue id that it had given before"
+	}
 	d.react(ctx, task, lease, claim, outcome, probe)
+	if hopeless != "" {
+		d.pause(ctx, task.Campaign, campaign.PauseFailureRate, hopeless)
+	}
+	return campaign.VerdictDone, 0
+}
+
+// unclaimed is what becomes of a task whose intent could not be written.
+func (d *Dispatcher) unclaimed(ctx context.Context, delivery Delivery, err error) (campaign.Verdict, time.Duration) {
+	task := delivery.Task()
+	d.intents.met(ctx, d.Log, slog.LevelError, "intent not written, nothing sent", "campaign_id", task.Campaign, "row", task.Seq, "err", err)
+	if delivery.Deliveries() < mostDeliveries {
+		return campaign.VerdictLater, laterDelay
+	}
+	// The task goes, its row stays: staged, with nothing in the stream, it is
+	// found by the sweep for lost rows and waits again under a new generation.
+	d.Log.WarnContext(ctx, "task set aside, its row is handed over anew", "campaign_id", task.Campaign, "row", task.Seq,
+		"gen", task.Gen, "deliveries", delivery.Deliveries(), "err", err)
 	return campaign.VerdictDone, 0
 }
 
@@ -95,12 +138,11 @@ func (d *Dispatcher) refused(claim campaign.Claim) (campaign.Verdict, time.Durat
 	}
 }
 
-// late says whether the call would begin too long after its claim was asked
-// for, by the monotonic or the wall clock: the first one stops while a machine
-// sleeps.
-func (d *Dispatcher) late(started time.Time) bool {
+// age is how long ago a claim was asked for, by the monotonic or the wall
+// clock, whichever says more: the first one stops while a machine sleeps.
+func (d *Dispatcher) age(asked time.Time) time.Duration {
 	now := d.cfg.Clock()
-	return now.Sub(started) > sendDeadline || now.Round(0).Sub(started.Round(0)) > sendDeadline
+	return max(now.Sub(asked), now.Round(0).Sub(asked.Round(0)))
 }
 
 // keep writes what became of a claim, and does not let go of it while the
@@ -133,6 +175,7 @@ func (d *Dispatcher) keep(intake context.Context, task campaign.Task, what strin
 	for try := 1; ; try++ {
 		err := write(ctx)
 		if err == nil {
+			d.results.over(ctx, d.Log, "results can be written again")
 			return
 		}
 		log := d.Log.With("campaign_id", task.Campaign, "row", task.Seq, "what", what, "err", err)
@@ -142,7 +185,7 @@ func (d *Dispatcher) keep(intake context.Context, task campaign.Task, what strin
 			return
 		}
 		if try == 1 {
-			log.WarnContext(ctx, "result not written yet, will try again")
+			d.results.met(ctx, log, slog.LevelWarn, "result not written yet, will try again")
 		}
 		if !pause(ctx, min(backoff(try, settleRetry), mostSettleRetry)) {
 			log.ErrorContext(ctx, "result not written, the row will be unknown")
@@ -158,6 +201,7 @@ func (d *Dispatcher) react(ctx context.Context, task campaign.Task, lease campai
 	case campaign.OutcomeAccepted:
 		d.breaker.answered()
 		d.Brake.Accepted()
+		d.Hold.Proven()
 	case campaign.OutcomeRejected:
 		d.breaker.answered()
 	case campaign.OutcomeThrottled:
@@ -168,6 +212,12 @@ func (d *Dispatcher) react(ctx context.Context, task campaign.Task, lease campai
 		}
 	case campaign.OutcomeRefused:
 		d.breaker.answered()
+		if outcome.Pause == campaign.PauseDisconnected {
+			// The sender's phone, and not the campaign's other senders. Whoever
+			// watches phones takes the reason away again.
+			d.Hold.Set(campaign.PauseDisconnected, outcome.Detail)
+			break
+		}
 		d.pause(ctx, task.Campaign, outcome.Pause, outcome.Detail)
 	case campaign.OutcomeUnavailable, campaign.OutcomeUnknown:
 		outage := d.breaker.failed(probe)

@@ -33,9 +33,8 @@ type Claims interface {
 
 // Settlements writes what an attempt came to.
 type Settlements interface {
-	// Settle returns what the outcome came to: the row's status. Unknown for an
-	// acceptance says that the answer proved none, as with a queue_id that
-	// belongs to another row.
+	// Settle returns the status the row has now. One that was accepted and is
+	// unknown has a queue id that belongs to another row.
 	Settle(ctx context.Context, s campaign.Settlement) (campaign.Status, error)
 	// BlockSender remembers that the API asked the sender to wait.
 	BlockSender(ctx context.Context, lease campaign.Lease, until time.Time) error
@@ -122,7 +121,12 @@ type Deps struct {
 	Pace        Pace
 	Brake       Brake
 	Pauser      Pauser
-	Log         *slog.Logger
+	// Hold keeps the sender from beginning calls; a new one if nil.
+	Hold *Hold
+	// Rejections is shared by all dispatchers that send the same campaigns; a
+	// new one if nil.
+	Rejections *Rejections
+	Log        *slog.Logger
 }
 
 // Dispatcher sends the tasks of one sender, at its pace, with at most
@@ -132,11 +136,22 @@ type Dispatcher struct {
 	cfg     Config
 	breaker *breaker
 	slots   chan struct{} // one token per call that may be under way
+
+	intents trouble // writing intents
+	results trouble // writing outcomes
+	slow    trouble // intents that take long to write
+	late    trouble // intents too old for their call
 }
 
 // New makes the dispatcher of one sender.
 func New(deps Deps, cfg Config) *Dispatcher {
 	cfg = cfg.withDefaults()
+	if deps.Hold == nil {
+		deps.Hold = NewHold()
+	}
+	if deps.Rejections == nil {
+		deps.Rejections = NewRejections()
+	}
 	deps.Log = deps.Log.With("component", "dispatcher", "sender", cfg.Sender.ID)
 	return &Dispatcher{
 		Deps: deps, cfg: cfg,
@@ -184,7 +199,7 @@ func (d *Dispatcher) Run(ctx context.Context, lease campaign.Lease, held func() 
 }
 
 // admit waits until one more call may go out: a free slot first, so that a
-// grant of the limiter is used at once. probe says that the call is the
+// grant of the limiter is used at once, then for whatever holds the sender. probe says that the call is the
 // breaker's probe; ok is false when ctx ended.
 func (d *Dispatcher) admit(ctx context.Context) (probe, ok bool) {
 	select {
@@ -192,12 +207,21 @@ func (d *Dispatcher) admit(ctx context.Context) (probe, ok bool) {
 	case <-ctx.Done():
 		return false, false
 	}
-	probe, err := d.breaker.wait(ctx)
-	if err == nil {
-		if d.Pace.Wait(ctx) == nil {
+	for d.Hold.Wait(ctx) == nil {
+		probe, err := d.breaker.wait(ctx)
+		if err != nil {
+			break
+		}
+		paced := d.Pace.Wait(ctx) == nil
+		// The pace may be slow: what came up meanwhile counts. The grant is
+		// given up, so that the sender does not catch up after a hold.
+		if paced && d.Hold.Open() {
 			return probe, true
 		}
 		d.breaker.released(probe)
+		if !paced {
+			break
+		}
 	}
 	<-d.slots
 	return false, false

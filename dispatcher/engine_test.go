@@ -371,7 +371,9 @@ func TestRefusedPortIsTriedLater(t *testing.T) {
 
 func TestRepeatedQueueIDProvesNothing(t *testing.T) {
 	t.Parallel()
+	var text strings.Builder
 	r := newRig(t, settings{rows: 2})
+	r.deps.Log = slog.New(slog.NewTextHandler(&lockedWriter{w: &text}, nil))
 	staged := r.stage(1)
 	stop := r.start()
 	r.verdicts(1, campaign.VerdictDone)
@@ -383,6 +385,9 @@ func TestRepeatedQueueIDProvesNothing(t *testing.T) {
 	stop()
 	if first, second := r.row(staged[0].Seq), r.row(2); first.Status != campaign.StatusQueued || second.Status != campaign.StatusUnknown || second.QueueID != "" {
 		t.Errorf("first %s, second %s under %q", first.Status, second.Status, second.QueueID)
+	}
+	if !strings.Contains(text.String(), "level=ERROR") || !strings.Contains(text.String(), r.row(1).QueueID) {
+		t.Errorf("no alarm:\n%s", text.String())
 	}
 	r.audit()
 }

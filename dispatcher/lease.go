@@ -38,6 +38,7 @@ type Keeper struct {
 	// deadline is when the holder must stop by itself. Keep writes it, sends
 	// read it.
 	deadline atomic.Pointer[time.Time]
+	ledger   trouble // getting and renewing the lease
 }
 
 // NewKeeper makes the keeper of one sender's lease.
@@ -70,8 +71,9 @@ func (k *Keeper) Keep(ctx context.Context, serve func(context.Context, campaign.
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // stopping is what was asked for, whatever it interrupted
 		case err != nil:
-			k.log.WarnContext(ctx, "lease not acquired, will try again", "err", err)
+			k.ledger.met(ctx, k.log, slog.LevelWarn, "lease not acquired, will try again", "err", err)
 		case ok:
+			k.ledger.over(ctx, k.log, "lease acquired")
 			k.extend(asked)
 			err := k.hold(ctx, lease, serve)
 			if !errors.Is(err, ErrLeaseLost) {
@@ -119,10 +121,11 @@ func (k *Keeper) renew(ctx context.Context, lease *campaign.Lease) bool {
 	asked := time.Now()
 	renewed, ok, err := k.leases.RenewLease(ctx, *lease, k.cfg.TTL)
 	if err != nil {
-		k.log.WarnContext(ctx, "lease not renewed", "err", err)
+		k.ledger.met(ctx, k.log, slog.LevelWarn, "lease not renewed, will try again", "err", err)
 		return k.Held()
 	}
 	if ok {
+		k.ledger.over(ctx, k.log, "lease renewed again")
 		*lease = renewed
 		k.extend(asked)
 	}

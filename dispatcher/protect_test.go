@@ -1,0 +1,384 @@
+package dispatcher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+func accept(_ time.Time, row int64, _ int) campaign.Outcome {
+	return campaign.Outcome{Kind: campaign.OutcomeAccepted, HTTPStatus: 200, QueueID: fmt.Sprint(row)}
+}
+
+// pace20 is twenty a second, eight under way.
+var pace20 = campaign.Pace{Rate: campaign.Rate{Count: 20, Per: time.Second}, InFlight: 8} //nolint:gochecknoglobals // a value
+
+// TestBurstOfErrorsCostsFewRequests is ten minutes of answers that make no
+// sense, in the middle of a campaign: the breaker lets single probes through,
+// nobody is called twice, and it goes on by itself (reliability page §3.4, P10).
+func TestBurstOfErrorsCostsFewRequests(t *testing.T) {
+	t.Parallel()
+	for name, bad := range map[string]campaign.Outcome{
+		"5xx":       {Kind: campaign.OutcomeUnknown, HTTPStatus: 503, Detail: "HTTP 503"},
+		"malformed": {Kind: campaign.OutcomeUnknown, HTTPStatus: 200, Detail: "no JSON"},
+		"no answer": {Kind: campaign.OutcomeUnknown, Detail: "timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				from, to := began.Add(time.Minute), began.Add(11*time.Minute)
+				w := newWorld(t, 100_000, func(at time.Time, row int64, attempt int) campaign.Outcome {
+					if !at.Before(from) && at.Before(to) {
+						return bad
+					}
+					return accept(at, row, attempt)
+				})
+				w.run(14*time.Minute, Config{Pace: pace20, GiveUp: time.Hour})
+				// 5 open it, up to 7 more are under way, then a probe each
+				// 1, 2, 4 … 60 s less jitter of a half.
+				requests := w.sent(from, to)
+				if requests < 10 || requests > 40 {
+					t.Errorf("%d requests in ten bad minutes", requests)
+				}
+				if before := w.sent(began, from); before < 1150 {
+					t.Errorf("%d requests in the minute before: this test is none", before)
+				}
+				if after := w.sent(to, to.Add(3*time.Minute)); after < 2*1150 {
+					t.Errorf("%d requests in the three minutes after: it does not go on by itself", after)
+				}
+				if extra, most := w.repeats(); extra > 0 || most > 1 {
+					t.Errorf("%d requests repeated a call that may have been taken", extra)
+				}
+				if unknown := w.in(campaign.StatusUnknown); len(unknown) != requests {
+					t.Errorf("%d rows are unknown after %d bad answers", len(unknown), requests)
+				}
+				if w.paused != "" || len(w.in(campaign.StatusFailed)) > 0 {
+					t.Errorf("paused %q, failed %v", w.paused, w.in(campaign.StatusFailed))
+				}
+			})
+		})
+	}
+}
+
+// TestAtMostThreeAttempts: only calls that certainly were not sent are
+// repeated, and the third one in vain pauses the campaign instead of failing
+// the person (P10, P11).
+func TestAtMostThreeAttempts(t *testing.T) {
+	t.Parallel()
+	for _, kind := range campaign.OutcomeKinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 200, func(_ time.Time, row int64, _ int) campaign.Outcome {
+					return campaign.Outcome{Kind: kind, RetryAfter: time.Second, Pause: campaign.PauseRefused, QueueID: fmt.Sprint(row), Detail: fmt.Sprint("as ", row)}
+				})
+				w.run(time.Hour, Config{Pace: pace20, GiveUp: 24 * time.Hour})
+				_, most := w.repeats()
+				want := 1
+				if kind == campaign.OutcomeUnavailable {
+					want = MaxAttempts
+				}
+				// Throttled calls were not taken and cost no attempt: they come
+				// again for as long as the API says so, at the sender's expense.
+				if kind != campaign.OutcomeThrottled && most > want {
+					t.Errorf("a row was called %d times, want at most %d", most, want)
+				}
+				for row, n := range w.attempts {
+					if n > MaxAttempts {
+						t.Errorf("row %d used %d attempts", row, n)
+					}
+				}
+				if kind == campaign.OutcomeUnavailable && (w.paused != campaign.PauseUnavailable || len(w.in(campaign.StatusFailed)) > 0) {
+					t.Errorf("paused %q, failed %v", w.paused, w.in(campaign.StatusFailed))
+				}
+			})
+		})
+	}
+}
+
+// TestRejectionsAlikePauseTheCampaign: the message is at fault, so nobody is
+// tried after the twenty-first rejection with the same words.
+func TestRejectionsAlikePauseTheCampaign(t *testing.T) {
+	t.Parallel()
+	reject := func(status int, words string, row int64) campaign.Outcome {
+		return campaign.Outcome{Kind: campaign.OutcomeRejected, HTTPStatus: status, Detail: fmt.Sprintf("%s, not 91******%04d", words, row)}
+	}
+	for name, test := range map[string]struct {
+		answer   func(row int64) campaign.Outcome
+		inFlight int
+		paused   bool
+		requests int // 0: all of them
+	}{
+		"all alike, one at a time": {func(row int64) campaign.Outcome { return reject(400, "Invalid body", row) }, 1, true, MostAlike + 1},
+		"all alike, eight at once": {func(row int64) campaign.Outcome { return reject(400, "Invalid body", row) }, 8, true, MostAlike + 8},
+		"one accepted in between": {func(row int64) campaign.Outcome {
+			if row%20 == 0 {
+				return accept(time.Time{}, row, 1)
+			}
+			return reject(400, "Invalid body", row)
+		}, 1, false, 0},
+		"another status in between": {func(row int64) campaign.Outcome { return reject(400+4*int(row/15%2), "No", row) }, 1, false, 0},
+		"other words in between": {func(row int64) campaign.Outcome {
+			return reject(400, strings.Repeat("no ", int(row/15%2)+1), row)
+		}, 1, false, 0},
+		"a lost answer in between is no answer": {func(row int64) campaign.Outcome {
+			if row == 10 {
+				return campaign.Outcome{Kind: campaign.OutcomeUnknown, HTTPStatus: 503}
+			}
+			return reject(422, "Invalid poll", row)
+		}, 1, true, MostAlike + 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 100, func(_ time.Time, row int64, _ int) campaign.Outcome {
+					pause(t.Context(), 400*time.Millisecond)
+					return test.answer(row)
+				})
+				pace := pace20
+				pace.InFlight = test.inFlight
+				w.run(5*time.Minute, Config{Pace: pace})
+				most := test.requests
+				if most == 0 {
+					most = 100
+				}
+				if n := len(w.requests); n > most || n < most-test.inFlight+1 {
+					t.Errorf("%d requests, want %d", n, most)
+				}
+				if (w.paused == campaign.PauseFailureRate) != test.paused || (w.paused != "") != test.paused {
+					t.Fatalf("paused for %q: %s", w.paused, w.detail)
+				}
+				for _, words := range []string{"Invalid", "bad template, not bad people", "marked failed"} {
+					if test.paused && !strings.Contains(w.detail, words) {
+						t.Errorf("the pause says %q, want %q in it", w.detail, words)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestRejectionsAlikeCountOverAllSenders: two dispatchers share the streak.
+func TestRejectionsAlikeCountOverAllSenders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 200, func(time.Time, int64, int) campaign.Outcome {
+			return campaign.Outcome{Kind: campaign.OutcomeRejected, HTTPStatus: 400, Detail: "Invalid body"}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		second := w.dispatcher(Config{Pace: campaign.Pace{InFlight: 1}})
+		done := make(chan error, 1)
+		go func() { done <- second.Run(ctx, campaign.Lease{Epoch: 1}, func() bool { return true }) }()
+		w.run(time.Minute, Config{Pace: campaign.Pace{InFlight: 1}})
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := len(w.requests); n < MostAlike+1 || n > MostAlike+2 || w.paused != campaign.PauseFailureRate {
+			t.Errorf("%d requests over both senders, paused for %q", n, w.paused)
+		}
+	})
+}
+
+// TestHeldSenderBeginsNoCall: not one call begins while there is a reason, the
+// sender goes on by itself, and does not catch up.
+func TestHeldSenderBeginsNoCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 100_000, accept)
+		began := time.Now()
+		var held, free time.Time
+		go func() {
+			pause(t.Context(), 10*time.Second+10*time.Millisecond) // in the middle of a gap
+			if !w.hold.Set(campaign.PauseDiskFull, "no room") || w.hold.Set(campaign.PauseDiskFull, "again") {
+				t.Error("a reason is new once")
+			}
+			held = time.Now()
+			w.hold.Set(campaign.PauseDisconnected, "")
+			pause(t.Context(), time.Minute)
+			w.hold.Clear(campaign.PauseDiskFull) // one reason is left
+			pause(t.Context(), time.Minute)
+			free = time.Now()
+			if !w.hold.Clear(campaign.PauseDisconnected) || w.hold.Clear(campaign.PauseDisconnected) {
+				t.Error("a reason is taken away once")
+			}
+		}()
+		w.run(3*time.Minute, Config{Pace: pace20})
+		if n := w.sent(held, free); n > 0 {
+			t.Errorf("%d calls began while the sender was held", n)
+		}
+		if n := w.sent(began, held); n < 190 {
+			t.Errorf("%d calls before: this test is none", n)
+		}
+		if n := w.sent(free, free.Add(time.Second)); n < 15 || n > 21 {
+			t.Errorf("%d calls in the second after, at 20 a second", n)
+		}
+	})
+}
+
+// TestHoldTellsSinceWhenTheTroubleLasts: a check that says all is well, and a
+// call that is refused right after, are one trouble and not two.
+func TestHoldTellsSinceWhenTheTroubleLasts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, began := NewHold(), time.Now()
+		h.Set(campaign.PauseDisconnected, "first")
+		pause(t.Context(), time.Minute)
+		h.Clear(campaign.PauseDisconnected)
+		pause(t.Context(), time.Minute)
+		h.Set(campaign.PauseDisconnected, "second")
+		if held := h.Held(); len(held) != 1 || !held[0].Since.Equal(began) || held[0].Detail != "second" {
+			t.Errorf("held: %+v", held)
+		}
+		h.Clear(campaign.PauseDisconnected)
+		h.Proven()
+		h.Set(campaign.PauseDisconnected, "third")
+		if held := h.Held(); len(held) != 1 || !held[0].Since.Equal(time.Now()) {
+			t.Errorf("after an acceptance: %+v", held)
+		}
+	})
+}
+
+// TestDisconnectedPhoneHoldsItsSenderOnly: the refusal pauses no campaign, and
+// nobody is failed for it.
+func TestDisconnectedPhoneHoldsItsSenderOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 100, func(at time.Time, row int64, attempt int) campaign.Outcome {
+			if row == 11 && attempt == 1 && at.Before(time.Unix(1<<60, 0)) {
+				return campaign.Outcome{Kind: campaign.OutcomeRefused, Pause: campaign.PauseDisconnected, Detail: "phone is disconnected"}
+			}
+			return accept(at, row, attempt)
+		})
+		w.run(time.Minute, Config{Pace: campaign.Pace{InFlight: 1, Rate: pace20.Rate}})
+		if n := len(w.requests); n != 11 || w.paused != "" || w.hold.Open() {
+			t.Errorf("%d requests, paused for %q, held: %v", n, w.paused, w.hold.Held())
+		}
+		if failed := w.in(campaign.StatusFailed); len(failed) > 0 || w.attempts[11] != 0 {
+			t.Errorf("failed: %v; row 11 used %d attempts", failed, w.attempts[11])
+		}
+	})
+}
+
+// TestSlowLedgerStillSends: intents that take seconds to write are no reason to
+// give rows back for ever; beyond the deadline they are.
+func TestSlowLedgerStillSends(t *testing.T) {
+	t.Parallel()
+	for takes, sends := range map[time.Duration]bool{3 * time.Second: true, 4900 * time.Millisecond: true, 6 * time.Second: false} {
+		t.Run(takes.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3, accept)
+				var asked []time.Time
+				w.claims = func(campaign.Intent) error {
+					asked = append(asked, time.Now())
+					pause(t.Context(), takes)
+					return nil
+				}
+				var text bytes.Buffer
+				w.log = slog.New(slog.NewTextHandler(&text, nil))
+				w.run(time.Minute, Config{Pace: campaign.Pace{InFlight: 1}})
+				if (len(w.requests) == 3) != sends || (w.gaveBack == 0) != sends {
+					t.Errorf("%d sent, %d given back", len(w.requests), w.gaveBack)
+				}
+				for i, r := range w.requests {
+					if late := r.at.Sub(asked[i]); late > sendDeadline {
+						t.Errorf("a call began %s after its intent was asked for", late)
+					}
+				}
+				if n := strings.Count(text.String(), "writing an intent takes long"); n != 1 {
+					t.Errorf("told %d times that the ledger is slow:\n%s", n, text.String())
+				}
+			})
+		})
+	}
+}
+
+// TestFrozenProcessGivesTheRowBack: between the intent and the call the process
+// stood still for ten minutes, by either clock.
+func TestFrozenProcessGivesTheRowBack(t *testing.T) {
+	t.Parallel()
+	for name, thaw := range map[string]func(time.Time) time.Time{
+		"both clocks": func(now time.Time) time.Time { return now.Add(10 * time.Minute) },
+		"the monotonic clock stood still": func(now time.Time) time.Time {
+			return now.Round(0).Add(10 * time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1, accept)
+				frozen := false
+				w.claims = func(campaign.Intent) error { frozen = w.gaveBack == 0; return nil }
+				clock := func() time.Time {
+					if frozen {
+						return thaw(time.Now())
+					}
+					return time.Now()
+				}
+				w.run(30*time.Second, Config{Pace: campaign.Pace{InFlight: 1}, Clock: clock})
+				if w.gaveBack != 1 || len(w.requests) != 1 {
+					t.Errorf("%d given back, %d sent; want the first try given back and the second sent", w.gaveBack, len(w.requests))
+				}
+			})
+		})
+	}
+}
+
+// TestLedgerTroubleIsToldOnce: an hour of failing claims is one line, and one
+// more when it is over.
+func TestLedgerTroubleIsToldOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20, accept)
+		began := time.Now()
+		w.claims = func(campaign.Intent) error {
+			if time.Since(began) < time.Hour {
+				return errors.New("no space left")
+			}
+			return nil
+		}
+		var text bytes.Buffer
+		w.log = slog.New(slog.NewTextHandler(&text, nil))
+		w.run(2*time.Hour, Config{Pace: campaign.Pace{InFlight: 1}})
+		if n := strings.Count(text.String(), "\n"); n != 2 || len(w.requests) != 20 {
+			t.Errorf("%d sent, %d lines:\n%.2000s", len(w.requests), n, text.String())
+		}
+	})
+}
+
+// repeating is a world whose API answers with one queue id only.
+type repeating struct{ *world }
+
+func (r repeating) Settle(ctx context.Context, s campaign.Settlement) (campaign.Status, error) {
+	s.To = campaign.StatusUnknown // the ledger knows the queue id
+	return r.world.Settle(ctx, s)
+}
+
+// TestRepeatedQueueIDsOpenTheBreaker: an API that gives the same job to
+// everybody makes no more sense than one that answers in HTML.
+func TestRepeatedQueueIDsOpenTheBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1000, accept)
+		d := w.dispatcher(Config{Pace: campaign.Pace{InFlight: 1}, GiveUp: time.Hour})
+		d.Settlements = repeating{w}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		if err := d.Run(ctx, campaign.Lease{}, func() bool { return true }); err != nil {
+			t.Error(err)
+		}
+		if n := len(w.requests); n < 5 || n > 30 {
+			t.Errorf("%d requests to an API that repeats itself", n)
+		}
+	})
+}
