@@ -118,7 +118,7 @@ func (d *Dispatcher) unclaimed(ctx context.Context, delivery Delivery, err error
 	}
 	// The task goes, its row stays: staged, with nothing in the stream, it is
 	// found by the sweep for lost rows and waits again under a new generation.
-	d.Log.WarnContext(ctx, "task set aside, its row is handed over anew", "campaign_id", task.Campaign, "row", task.Seq,
+	d.aside.met(ctx, d.Log, slog.LevelWarn, "task set aside after many deliveries without an outcome, its row is handed over anew", "campaign_id", task.Campaign, "row", task.Seq,
 		"gen", task.Gen, "deliveries", delivery.Deliveries(), "err", err)
 	return campaign.VerdictDone, 0
 }

@@ -141,6 +141,7 @@ type Dispatcher struct {
 	results trouble // writing outcomes
 	slow    trouble // intents that take long to write
 	late    trouble // intents too old for their call
+	aside   trouble // tasks whose intent can never be written
 }
 
 // New makes the dispatcher of one sender.

@@ -334,8 +334,39 @@ func TestFrozenProcessGivesTheRowBack(t *testing.T) {
 	}
 }
 
-// TestLedgerTroubleIsToldOnce: an hour of failing claims is one line, and one
-// more when it is over.
+// TestTaskWithoutAnOutcomeIsSetAside: the stream is rid of a task whose intent
+// can never be written; its row stays, and is handed over anew by the sweep for
+// lost rows (internal/app). That is told.
+func TestTaskWithoutAnOutcomeIsSetAside(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, accept)
+		w.claims = func(campaign.Intent) error { return errors.New("the row is damaged") }
+		var text bytes.Buffer
+		w.log = slog.New(slog.NewTextHandler(&text, nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = w.dispatcher(Config{Pace: campaign.Pace{InFlight: 1}}).Run(ctx, campaign.Lease{}, func() bool { return true })
+		}()
+		for w.settled(campaign.VerdictDone) == 0 {
+			pause(t.Context(), time.Second)
+		}
+		cancel()
+		<-done
+		if later := w.settled(campaign.VerdictLater); later < mostDeliveries-1 || len(w.requests) > 0 || w.status[1] != "" {
+			t.Errorf("set aside after %d deliveries, %d requests, row is %q", later+1, len(w.requests), w.status[1])
+		}
+		if n := strings.Count(text.String(), "set aside"); n != 1 {
+			t.Errorf("told %d times:\n%s", n, text.String())
+		}
+	})
+}
+
+// TestLedgerTroubleIsToldOnce: an hour of failing claims is a line when it
+// begins, one when the first task is set aside, and one when it is over.
 func TestLedgerTroubleIsToldOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -350,7 +381,7 @@ func TestLedgerTroubleIsToldOnce(t *testing.T) {
 		var text bytes.Buffer
 		w.log = slog.New(slog.NewTextHandler(&text, nil))
 		w.run(2*time.Hour, Config{Pace: campaign.Pace{InFlight: 1}})
-		if n := strings.Count(text.String(), "\n"); n != 2 || len(w.requests) != 20 {
+		if n := strings.Count(text.String(), "\n"); n != 3 || len(w.requests) != 20 {
 			t.Errorf("%d sent, %d lines:\n%.2000s", len(w.requests), n, text.String())
 		}
 	})

@@ -30,6 +30,7 @@ type world struct {
 	attempts map[int64]int
 	due      map[int64]time.Time
 	staged   map[int64]bool
+	fetched  map[int64]int // deliveries of a row
 	requests []request
 	paused   campaign.PauseReason
 	detail   string
@@ -50,7 +51,7 @@ func newWorld(t *testing.T, rows int64, answer func(at time.Time, row int64, att
 		t: t, rows: rows, gap: 50 * time.Millisecond, answer: answer, log: slog.New(slog.DiscardHandler),
 		hold: NewHold(), rejections: NewRejections(),
 		status: map[int64]campaign.Status{}, attempts: map[int64]int{}, due: map[int64]time.Time{},
-		staged: map[int64]bool{}, verdicts: map[campaign.Verdict]int{},
+		staged: map[int64]bool{}, fetched: map[int64]int{}, verdicts: map[campaign.Verdict]int{},
 	}
 }
 
@@ -79,7 +80,8 @@ func (w *world) Fetch(ctx context.Context, limit int) ([]Delivery, error) {
 			continue
 		}
 		w.staged[row] = true
-		got = append(got, worldTask{w, row})
+		w.fetched[row]++
+		got = append(got, worldTask{w, row, w.fetched[row]})
 	}
 	w.mu.Unlock()
 	if len(got) == 0 {
@@ -89,12 +91,13 @@ func (w *world) Fetch(ctx context.Context, limit int) ([]Delivery, error) {
 }
 
 type worldTask struct {
-	w   *world
-	row int64
+	w          *world
+	row        int64
+	deliveries int
 }
 
 func (d worldTask) Task() campaign.Task { return campaign.Task{Campaign: "one", Seq: d.row, Gen: 1} }
-func (d worldTask) Deliveries() int     { return 1 }
+func (d worldTask) Deliveries() int     { return d.deliveries }
 
 func (d worldTask) Settle(v campaign.Verdict, _ time.Duration) error {
 	d.w.mu.Lock()
@@ -217,4 +220,11 @@ func (w *world) in(status campaign.Status) []int64 {
 	}
 	slices.Sort(rows)
 	return rows
+}
+
+// settled counts the tasks that ended with the verdict.
+func (w *world) settled(v campaign.Verdict) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.verdicts[v]
 }
