@@ -122,12 +122,39 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 // Clients see a lost connection and reconnect. When the new server does not
 // come up, Restart may be called again.
 func (s *Server) Restart(ctx context.Context) error {
+	return s.restart(ctx, func() error { return nil })
+}
+
+// RestartEmpty is Restart with an empty directory. A server can hang for ever
+// over damaged files (docs/adr/0011).
+func (s *Server) RestartEmpty(ctx context.Context) error {
+	return s.restart(ctx, func() error {
+		if err := os.RemoveAll(s.cfg.StoreDir); err != nil {
+			return fmt.Errorf("empty nats store directory: %w", err)
+		}
+		return nil
+	})
+}
+
+// Stop halts the server until it is restarted: clients lose their connection
+// and go on trying.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop()
+}
+
+// restart runs between while there is no server.
+func (s *Server) restart(ctx context.Context, between func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
 	}
 	s.stop()
+	if err := between(); err != nil {
+		return err
+	}
 	inner, err := s.launch(ctx)
 	if err != nil {
 		return err

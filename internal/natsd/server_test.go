@@ -104,6 +104,32 @@ func TestRestartKeepsTheServerReachable(t *testing.T) {
 	ping(t, conn)
 }
 
+func TestRestartEmptyForgetsTheFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, Config{StoreDir: dir, File: true})
+	left := filepath.Join(dir, "damaged")
+	if err := os.WriteFile(left, []byte("?"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	if _, err := s.InProcessConn(); !errors.Is(err, ErrClosed) {
+		t.Errorf("InProcessConn while stopped: %v, want ErrClosed", err)
+	}
+	if err := s.RestartEmpty(t.Context()); err != nil {
+		t.Fatalf("restart: %v", err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an old file is there: %v", err)
+	}
+	conn, err := s.InProcessConn()
+	if err != nil {
+		t.Fatalf("connect after restart: %v", err)
+	}
+	defer func() { _ = conn.Close() }()
+	ping(t, conn)
+}
+
 func TestCloseIsFinalAndRepeatable(t *testing.T) {
 	t.Parallel()
 	s := start(t, Config{})
