@@ -36,6 +36,12 @@ type tuning struct {
 	leaseTTL    time.Duration                        // dispatcher.KeeperConfig
 	callTimeout time.Duration                        // periskope.Config
 	reconciler  status.ReconcilerConfig              // its durations
+	phoneEvery  time.Duration                        // phoneEvery
+	phoneGiveUp time.Duration                        // phoneGiveUp
+	healthEvery time.Duration                        // healthEvery
+	diskEvery   time.Duration                        // diskEvery
+	lostAfter   time.Duration                        // lostAfter
+	free        func(string) (uint64, uint64, error) // freeSpace
 	sandbox     func(*sandbox.Config)                // changes the embedded simulator
 	started     func(*natsd.Server, *sandbox.Server) // sees what a run started
 }

@@ -35,7 +35,7 @@ const connectTimeout = 10 * time.Second
 // deliver before it counts as lost by the stream; lostEvery bounds how often
 // that is looked for: the end of every batch brings an empty fetch.
 const (
-	lostAfter = time.Minute
+	lostAfter = 20 * time.Second
 	lostEvery = 5 * time.Second
 )
 
@@ -54,6 +54,10 @@ type engine struct {
 	paces    []campaign.Pace
 
 	tuning tuning
+
+	gates      []*dispatcher.Hold // by sender
+	rejections *dispatcher.Rejections
+	disk       *diskWatch
 
 	feed    atomic.Bool // whether the campaign may be fed; the run loop writes it
 	pausing sync.Mutex  // one pause at a time: the first reason stays
@@ -94,6 +98,10 @@ func (a *App) startEngine(ctx context.Context, p *provider, feeding campaign.Fee
 		feeding: feeding, senders: senders, paces: paces,
 		tuning: a.tuning, failed: make(chan error, 1),
 	}
+	for range senders {
+		e.gates = append(e.gates, dispatcher.NewHold())
+	}
+	e.rejections, e.disk = dispatcher.NewRejections(), e.newDiskWatch()
 	if a.tuning.started != nil {
 		a.tuning.started(broker, p.sim)
 	}
@@ -147,17 +155,19 @@ func (e *engine) run(ctx context.Context) {
 	ctx, e.cancel = context.WithCancel(ctx)
 	feeders := make([]*campaign.Feeder, len(e.senders))
 	for i, sender := range e.senders {
-		feeders[i] = campaign.NewFeeder(e.store, e.store, e.conn, e.log, campaign.FeederConfig{Sender: sender.ID, Pace: e.paces[i]})
-		e.running.Go(func() { e.serve(ctx, sender, e.paces[i], feeders[i]) })
+		feeders[i] = campaign.NewFeeder(e.store, ledger{e.store, e.disk}, e.conn, e.log, campaign.FeederConfig{Sender: sender.ID, Pace: e.paces[i]})
+		e.running.Go(func() { e.serve(ctx, sender, e.paces[i], feeders[i], e.gates[i]) })
 	}
 	e.lines.Store(&feeders)
+	e.watch(ctx)
 	e.running.Go(func() { e.poller.Run(ctx) })
 	e.running.Go(func() { e.settler.Run(ctx) })
 }
 
 // serve works for one sender whenever its lease can be had.
-func (e *engine) serve(ctx context.Context, sender campaign.Sender, pace campaign.Pace, feeder *campaign.Feeder) {
-	keeper := dispatcher.NewKeeper(e.store, e.log, dispatcher.KeeperConfig{Sender: sender.ID, Holder: holder, TTL: e.tuning.leaseTTL})
+func (e *engine) serve(ctx context.Context, sender campaign.Sender, pace campaign.Pace, feeder *campaign.Feeder, gate *dispatcher.Hold) {
+	books := ledger{e.store, e.disk}
+	keeper := dispatcher.NewKeeper(books, e.log, dispatcher.KeeperConfig{Sender: sender.ID, Holder: holder, TTL: e.tuning.leaseTTL})
 	err := keeper.Keep(ctx, func(ctx context.Context, lease campaign.Lease) error {
 		// Calls of an earlier lease that nobody could settle.
 		if _, err := e.store.Recover(ctx, false); err != nil {
@@ -178,8 +188,9 @@ func (e *engine) serve(ctx context.Context, sender campaign.Sender, pace campaig
 		defer feeding.Wait()
 		defer endFeeding()
 		return dispatcher.New(dispatcher.Deps{
-			Tasks: &tasks{consumer: consumer, lost: e.lost(sender.ID)}, Claims: e.store, Settlements: settlements{e.store, e.settler, sender},
+			Tasks: &tasks{consumer: consumer, lost: e.lost(sender.ID)}, Claims: books, Settlements: settlements{books, e.settler, sender},
 			Gateway: e.provider.gateway, Pace: limiter, Brake: limiter, Pauser: e, Log: e.log,
+			Hold: gate, Rejections: e.rejections,
 		}, dispatcher.Config{
 			Sender: sender, Pace: pace, Consumed: feeder.Poke, GiveUp: e.tuning.giveUp, FirstRetry: e.tuning.firstRetry,
 		}).Run(ctx, lease, keeper.Held)
@@ -198,7 +209,7 @@ func (e *engine) serve(ctx context.Context, sender campaign.Sender, pace campaig
 
 // feedings is what the feeders may feed now.
 func (e *engine) feedings() []campaign.Feeding {
-	if !e.feed.Load() {
+	if !e.feed.Load() || e.disk.isFull() {
 		return nil
 	}
 	return []campaign.Feeding{e.feeding}
@@ -237,13 +248,21 @@ func (e *engine) Pause(ctx context.Context, id campaign.ID, reason campaign.Paus
 	if _, err := e.store.Unstage(ctx, id, time.Time{}); err != nil {
 		return err
 	}
-	return e.conn.Purge(ctx, id)
+	// A stream that cannot be purged is no reason to go on: what it still
+	// delivers loses its claim.
+	if err := e.conn.Purge(ctx, id); err != nil {
+		e.log.WarnContext(ctx, "the stream was not purged", "campaign_id", id, "err", err)
+	}
+	return nil
 }
 
 // lost brings back rows whose tasks the stream no longer has.
 func (e *engine) lost(sender campaign.SenderID) func(ctx context.Context, all bool) {
 	return func(ctx context.Context, all bool) {
-		before := time.Now().Add(-lostAfter)
+		if e.disk.isFull() {
+			return // nothing can be brought back; the next look may
+		}
+		before := time.Now().Add(-orDefault(e.tuning.lostAfter, lostAfter))
 		if all {
 			before = time.Now()
 		}
@@ -277,13 +296,13 @@ func (e *engine) stop(ctx context.Context) error {
 // settlements writes outcomes, and shows what was accepted to the reconciler,
 // which measures with it how soon the provider's lists tell.
 type settlements struct {
-	*storage.Store
+	ledger
 	settler *status.Reconciler
 	sender  campaign.Sender
 }
 
 func (s settlements) Settle(ctx context.Context, st campaign.Settlement) (campaign.Status, error) {
-	to, err := s.Store.Settle(ctx, st)
+	to, err := s.ledger.Settle(ctx, st)
 	if err == nil && to == campaign.StatusQueued {
 		s.settler.Accepted(campaign.Tracked{
 			Campaign: st.Task.Campaign, Seq: st.Task.Seq, Sender: s.sender, Chat: st.Task.Chat,

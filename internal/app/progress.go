@@ -19,6 +19,7 @@ type Progress struct {
 	InFlight   int
 	StartsIn   time.Duration // scheduled: until the start
 	Submitting bool          // false once everything is submitted
+	Holds      []Hold        // senders that begin no calls for now
 	// Silent is for how long nothing was accepted although much longer than the
 	// pace explains; zero while things go as planned.
 	Silent time.Duration
@@ -37,12 +38,15 @@ func (r *run) progress(totals campaign.Totals) Progress {
 		p.StartsIn = c.StartAt.Sub(now)
 	}
 	if c.State == campaign.StateRunning && p.Submitting {
+		p.Holds = r.engine.holds()
+	}
+	if c.State == campaign.StateRunning && p.Submitting && len(p.Holds) == 0 {
 		p.Silent = r.silent(now)
 	}
 	switch left := totals.Unsubmitted(); {
 	case left == 0:
 		p.Remaining = 0
-	case c.State == campaign.StateRunning && p.Silent == 0: // else nobody can tell
+	case c.State == campaign.StateRunning && p.Silent == 0 && len(p.Holds) == 0: // else nobody can tell
 		p.Remaining, p.Finish = r.remaining(now, left)
 	}
 	return p

@@ -9,6 +9,7 @@ import (
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/report"
+	"github.com/herald-campaigns/herald/storage"
 )
 
 // Wait says how far every message must have come before Run returns.
@@ -157,6 +158,9 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 	defer tick.Stop()
 	for {
 		done, err := r.step(ctx)
+		if storage.IsFull(err) {
+			done, err = false, nil // the disk watch holds everything; the step is made when there is room
+		}
 		if done || err != nil {
 			return r.end(ctx, err)
 		}
@@ -395,6 +399,12 @@ func pausedError(c campaign.Campaign) error {
 	case campaign.PauseRefused:
 		e.Code = campaign.CodeUnauthorized
 		e.Hint = "check the API token and the sender's number, then run the same file again to go on; nobody was marked failed for it"
+	case campaign.PauseFailureRate:
+		e.Code = campaign.CodeInvalid
+		e.Hint = "look at the message with `herald preview`; running the same file again goes on with those not tried yet"
+	case campaign.PauseMedia:
+		e.Code = campaign.CodeInvalid
+		e.Hint = "put the file back into the media folder of the data directory, then run the same file again to go on; nobody was marked failed for it"
 	case campaign.PauseUnavailable, campaign.PauseDisconnected, campaign.PauseDiskFull:
 		e.Code = campaign.CodeUnavailable
 	default:

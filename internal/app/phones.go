@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/dispatcher"
+	"github.com/herald-campaigns/herald/internal/gateway"
+)
+
+const (
+	// phoneEvery is how often each phone is looked after: two requests a
+	// minute, beside which the sends do not notice them.
+	phoneEvery = 30 * time.Second
+	// phoneTimeout bounds one look.
+	phoneTimeout = 10 * time.Second
+	// phoneGiveUp is how long no sender may be connected before the campaign
+	// pauses and the run ends, so that a script learns of it.
+	phoneGiveUp = 10 * time.Minute
+)
+
+// watchPhone asks whether the sender's phone is connected. One that is not
+// holds its sender, what is queued stays queued, and nothing is sent again; the
+// other senders go on. So does this one, by itself, when it is connected.
+func (e *engine) watchPhone(ctx context.Context, i int) {
+	w := &phoneWatch{engine: e, sender: e.senders[i], gate: e.gates[i]}
+	tick := time.NewTicker(orDefault(e.tuning.phoneEvery, phoneEvery))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		// With everything submitted there is nothing to hold.
+		if e.feed.Load() {
+			w.look(ctx)
+			e.giveUpPhones(ctx)
+		}
+	}
+}
+
+// phoneWatch looks after one phone. It is for one goroutine.
+type phoneWatch struct {
+	engine *engine
+	sender campaign.Sender
+	gate   *dispatcher.Hold
+	told   time.Time // since when the hold that was told of lasts; zero: none was
+	quiet  time.Time // the API asked not to be asked before
+}
+
+func (w *phoneWatch) look(ctx context.Context) {
+	w.tell(ctx, true)
+	if time.Now().Before(w.quiet) {
+		return
+	}
+	asking, cancel := context.WithTimeout(ctx, phoneTimeout)
+	defer cancel()
+	err := w.engine.provider.gateway.Check(asking, w.sender)
+	disconnected, _ := errors.AsType[*gateway.DisconnectedError](err)
+	throttled, _ := errors.AsType[*gateway.ThrottledError](err)
+	switch {
+	case err == nil:
+		w.gate.Clear(campaign.PauseDisconnected)
+	case disconnected != nil:
+		w.gate.Set(campaign.PauseDisconnected, disconnected.Error())
+	case throttled != nil:
+		w.quiet = time.Now().Add(throttled.RetryAfter())
+	default:
+		// An outage or a refused token says nothing about the phone; the sends
+		// will find out.
+		w.engine.log.DebugContext(ctx, "phone not checked", "sender", w.sender.ID, "err", err)
+	}
+	w.tell(ctx, false)
+}
+
+// tell says once that the sender is held, and once that it goes on: that only
+// a round after it was let go, since the next call may prove that too early.
+func (w *phoneWatch) tell(ctx context.Context, roundOver bool) {
+	held, is := heldFor(w.gate, campaign.PauseDisconnected)
+	log := w.engine.log.With("sender", w.sender.ID, "phone", w.sender.Phone)
+	switch {
+	case is && !held.Since.Equal(w.told):
+		w.told = held.Since
+		log.WarnContext(ctx, "the sender's phone is not connected; its messages wait, other senders go on", "detail", held.Detail)
+		w.engine.note(ctx, campaign.PauseDisconnected, fmt.Sprintf("%s waits: %s", w.sender.Phone, held.Detail))
+	case !is && roundOver && !w.told.IsZero():
+		log.InfoContext(ctx, "the sender's phone is connected again, its messages go on")
+		w.engine.note(ctx, campaign.PauseDisconnected, fmt.Sprintf("%s: %s", w.sender.Phone, goesOn(w.told)))
+		w.told = time.Time{}
+	}
+}
+
+// giveUpPhones pauses the campaign when every sender that has something to send
+// has been held for too long.
+func (e *engine) giveUpPhones(ctx context.Context) {
+	limit := orDefault(e.tuning.phoneGiveUp, phoneGiveUp)
+	var last dispatcher.Held
+	for i, gate := range e.gates {
+		held, is := heldFor(gate, campaign.PauseDisconnected)
+		switch {
+		case is:
+			if held.Since.After(last.Since) {
+				last = held
+			}
+		case e.hasWork(ctx, e.senders[i].ID):
+			return
+		}
+	}
+	if last.Since.IsZero() || time.Since(last.Since) < limit || ctx.Err() != nil {
+		return
+	}
+	detail := fmt.Sprintf("no sender was connected for %s; %s", limit, last.Detail)
+	if err := e.Pause(ctx, e.feeding.Campaign.ID, campaign.PauseDisconnected, detail); err != nil {
+		e.log.ErrorContext(ctx, "campaign not paused", "reason", campaign.PauseDisconnected, "err", err)
+	}
+}
+
+// hasWork says whether rows of the campaign wait for the sender. When that
+// cannot be told, it has.
+func (e *engine) hasWork(ctx context.Context, sender campaign.SenderID) bool {
+	staged, err := e.store.StagedCount(ctx, sender)
+	if err != nil || staged > 0 {
+		return true
+	}
+	whenever := time.Now().AddDate(1, 0, 0)
+	rows, err := e.store.Pending(ctx, e.feeding.Campaign.ID, sender, whenever, 1)
+	return err != nil || len(rows) > 0
+}
+
+func orDefault(d, fallback time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return fallback
+}
