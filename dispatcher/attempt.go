@@ -97,7 +97,7 @@ func (d *Dispatcher) handle(intake context.Context, delivery Delivery, lease cam
 		return err
 	})
 	if outcome.Kind == campaign.OutcomeAccepted && status == campaign.StatusUnknown {
-		d.Log.ErrorContext(ctx, "the API answered with a queue id that belongs to another row; whether the message was taken is unknown",
+		d.Log.ErrorContext(ctx, "the acceptance proves nothing, its queue id belongs to another row; whether the message was taken is unknown",
 			"campaign_id", task.Campaign, "row", task.Seq, "queue_id", outcome.QueueID, "trace_id", outcome.TraceID)
 		outcome.Kind = campaign.OutcomeUnknown
 		outcome.Detail = "the API answered with a queue id that it had given before"

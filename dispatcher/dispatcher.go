@@ -33,8 +33,9 @@ type Claims interface {
 
 // Settlements writes what an attempt came to.
 type Settlements interface {
-	// Settle returns the status the row has now. One that was accepted and is
-	// unknown has a queue id that belongs to another row.
+	// Settle returns what the outcome came to: the row's status. Unknown for an
+	// acceptance says that the answer proved none, as with a queue_id that
+	// belongs to another row.
 	Settle(ctx context.Context, s campaign.Settlement) (campaign.Status, error)
 	// BlockSender remembers that the API asked the sender to wait.
 	BlockSender(ctx context.Context, lease campaign.Lease, until time.Time) error

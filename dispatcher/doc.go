@@ -11,8 +11,12 @@
 //   - A call whose answer is lost becomes unknown, and is not repeated.
 //   - Throttling, refused credentials and outages are held against the sender,
 //     never against a recipient.
+//   - A held sender (full disk, disconnected phone) begins no call and goes on
+//     by itself; a campaign whose messages are all rejected alike stops.
 //
 // Start reading at dispatcher.go (the loop), then attempt.go (one task),
 // settle.go (what each outcome does to the row), lease.go (the right to serve
-// a sender) and breaker.go (what happens when the API is down).
+// a sender), breaker.go (what happens when the API is down), hold.go (what
+// keeps a sender from calling) and rejections.go (when the message is at
+// fault).
 package dispatcher
