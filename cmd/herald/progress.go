@@ -69,7 +69,8 @@ type jsonLines struct {
 }
 
 func (v *jsonLines) show(p app.Progress) {
-	state := string(p.Campaign.State)
+	held, _ := p.Held()
+	state := string(p.Campaign.State) + held
 	if state == v.state && time.Since(v.last) < v.every {
 		return
 	}
@@ -87,13 +88,18 @@ func (v *jsonLines) close() {}
 
 // headline says in words what the campaign does right now.
 func headline(p app.Progress) string {
+	held, all := p.Held()
 	switch {
 	case p.StartsIn > 0:
 		return "starts in " + clock(p.StartsIn)
 	case p.Campaign.Reason != "":
 		return "paused: " + strings.ReplaceAll(string(p.Campaign.Reason), "_", " ")
+	case p.Totals.Sum() > 0 && p.Totals.Unsubmitted() == 0 && p.Unclear > 0:
+		return fmt.Sprintf("looking for %s unclear in Periskope's lists", comma(p.Unclear))
 	case p.Totals.Sum() > 0 && p.Totals.Unsubmitted() == 0:
 		return "following" // nothing is left to send, whatever the run is about to notice
+	case held != "" && all:
+		return "waiting: " + held
 	case p.Silent > 0:
 		return "waiting for the API"
 	case p.Submitting:
@@ -114,6 +120,9 @@ func figures(p app.Progress) []string {
 		comma(p.Totals.AtLeastSent())+" sent", comma(p.Totals.AtLeastDelivered())+" delivered")
 	if failed := p.FailedCount(); failed > 0 {
 		all = append(all, comma(failed)+" failed")
+	}
+	if held, everyone := p.Held(); held != "" && !everyone {
+		all = append(all, held)
 	}
 	if unknown := p.UnknownCount(); unknown > 0 {
 		all = append(all, comma(unknown)+" unknown")

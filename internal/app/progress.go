@@ -19,7 +19,9 @@ type Progress struct {
 	InFlight   int
 	StartsIn   time.Duration // scheduled: until the start
 	Submitting bool          // false once everything is submitted
+	Senders    int           // that the campaign sends from
 	Holds      []Hold        // senders that begin no calls for now
+	Unclear    int64         // unknown rows that are being looked for in the provider's lists
 	// Silent is for how long nothing was accepted although much longer than the
 	// pace explains; zero while things go as planned.
 	Silent time.Duration
@@ -32,7 +34,7 @@ func (r *run) progress(totals campaign.Totals) Progress {
 		Campaign: c, Rows: c.Rows(), Totals: totals,
 		RateNow: r.speed.now(), RateMean: r.speed.mean(),
 		Elapsed: now.Sub(r.began), Remaining: -1,
-		Submitting: r.submitted.IsZero(),
+		Submitting: r.submitted.IsZero(), Senders: len(r.prepared.senders), Unclear: r.unclear(totals),
 	}
 	if c.State == campaign.StateScheduled {
 		p.StartsIn = c.StartAt.Sub(now)

@@ -228,6 +228,23 @@ func (p Progress) FailedCount() int64 { return p.Totals.ByStatus[campaign.Status
 // UnknownCount counts recipients whose call may have been taken.
 func (p Progress) UnknownCount() int64 { return p.Totals.ByStatus[campaign.StatusUnknown] }
 
+// Held says in words what keeps senders from sending: all of them, or some; ""
+// when nothing does.
+func (p Progress) Held() (why string, all bool) {
+	held := map[campaign.Phone]bool{}
+	for _, hold := range p.Holds {
+		held[hold.Sender] = true
+	}
+	if len(held) == 0 {
+		return "", false
+	}
+	why = report.PauseWord(p.Holds[0].Reason)
+	if all = len(held) == p.Senders; !all {
+		why = fmt.Sprintf("%d of %d senders wait: %s", len(held), p.Senders, why)
+	}
+	return why, all
+}
+
 // Share is how much of the work is done, 0 to 1: submitting first, following
 // after it.
 func (p Progress) Share() float64 {
@@ -253,13 +270,27 @@ type ProgressEvent struct {
 	AcceptedPerSecond float64                   `json:"accepted_per_second"`
 	Finish            time.Time                 `json:"expected_finish,omitzero"`
 	StartAt           time.Time                 `json:"start_at,omitzero"`
+	Held              []HeldSender              `json:"held,omitempty"`
+	LookingFor        int64                     `json:"looking_for,omitempty"`
+}
+
+// HeldSender is a sender that begins no calls for now, and goes on by itself.
+type HeldSender struct {
+	Sender string               `json:"sender"` // masked
+	Reason campaign.PauseReason `json:"reason"`
+	Detail string               `json:"detail,omitempty"`
+	Since  time.Time            `json:"since"`
 }
 
 // Event is the progress as one line of JSON.
 func (p Progress) Event() ProgressEvent {
+	var held []HeldSender
+	for _, hold := range p.Holds {
+		held = append(held, HeldSender{Sender: hold.Sender.String(), Reason: hold.Reason, Detail: hold.Detail, Since: hold.Since.UTC()})
+	}
 	return ProgressEvent{
 		Event: "progress", At: time.Now().UTC(), CampaignID: p.Campaign.ID, State: p.Campaign.State, Reason: p.Campaign.Reason,
 		Rows: p.Rows, Balance: viewOf(p.Campaign, p.Totals).Balance, AcceptedPerSecond: p.RateMean,
-		Finish: p.Finish.UTC(), StartAt: p.Campaign.StartAt,
+		Finish: p.Finish.UTC(), StartAt: p.Campaign.StartAt, Held: held, LookingFor: p.Unclear,
 	}
 }
