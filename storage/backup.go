@@ -131,6 +131,12 @@ func badTarget(path string, err error) error {
 	if _, ours := errors.AsType[*campaign.Error](err); ours {
 		return err
 	}
+	if kindOf(err) == failureFull {
+		return &campaign.Error{
+			Code: campaign.CodeUnavailable, What: "there is not enough room for the backup in " + filepath.Dir(path), Err: err,
+			Hint: "free some space, or choose a path on another disk; nothing was left behind",
+		}
+	}
 	return &campaign.Error{
 		Code: campaign.CodeUnavailable, What: "back up the ledger to " + path, Err: err,
 		Hint: "check that the folder exists, that this user may write to it, and its free space",

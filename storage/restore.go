@@ -46,6 +46,14 @@ type Restored struct {
 // Both need the operator to know what they did.
 func (s *Store) Restored(ctx context.Context) (Restored, bool, error) {
 	r, held, err := readHold(ctx, s.readers)
+	if err == nil && !held {
+		// Open takes the mark of a backup away; one that was only looked at so far
+		// still has it.
+		var backup string
+		if backup, err = getMeta(ctx, s.readers, metaBackup); backup != "" {
+			r, held = Restored{Reason: traces{backup: backup}.restored(), BackupAt: metaTime(backup)}, true
+		}
+	}
 	return r, held, s.fail("read whether the ledger was restored", err)
 }
 
