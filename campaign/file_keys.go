@@ -25,18 +25,18 @@ var fileSections = []string{"", "recipients", "message", "message.media", "messa
 // are for. They are told apart from typing errors: whoever writes one must not
 // believe that it works.
 var laterKeys = map[string]string{
-	"variants":       "send weighted variants of a message",
-	"exclude":        "leave out recipients of files or earlier campaigns",
-	"only":           "send to a part of the recipients",
-	"canary":         "stop for a look after the first recipients",
-	"expire_after":   "drop messages that have waited too long",
-	"notify":         "call a webhook at the end",
-	"window":         "keep to hours of the day",
-	"quiet_hours":    "keep to hours of the day",
-	"finish_by":      "spread a campaign over the time until a deadline",
-	"repeat":         "repeat a campaign",
-	"ramp":           "raise the daily cap of a new number day by day",
-	"rest":           "rest after every so many messages",
+	"variants":     "send weighted variants of a message",
+	"exclude":      "leave out recipients of files or earlier campaigns",
+	"only":         "send to a part of the recipients",
+	"canary":       "stop for a look after the first recipients",
+	"expire_after": "drop messages that have waited too long",
+	"notify":       "call a webhook at the end",
+	"window":       "keep to hours of the day",
+	"quiet_hours":  "keep to hours of the day",
+	"finish_by":    "spread a campaign over the time until a deadline",
+	"repeat":       "repeat a campaign",
+	"ramp":         "raise the daily cap of a new number day by day",
+	"rest":         "rest after every so many messages",
 }
 
 // otherWords are words people use for our keys that no spelling distance finds.
