@@ -35,6 +35,9 @@ const (
 	problemConflict     = "E_FILE_CONFLICT"      // two keys that exclude each other
 )
 
+// WarnResend is the code of the warning about PolicyResend.
+const WarnResend = "W_FILE_RESEND"
+
 // ParseFile reads the campaign file at path. Spec.Path becomes its absolute
 // path. Everything wrong with the content comes back at once, as an
 // *InputError; a file that cannot be opened is an *Error.

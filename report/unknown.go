@@ -16,9 +16,10 @@ const (
 	AssumedSent Uncertainty = "assumed_sent" // a person or the campaign's policy has decided
 )
 
-// UncertaintyOf says where an unknown row stands at now.
-func UncertaintyOf(r *campaign.Recipient, now time.Time) Uncertainty {
-	row := campaign.UnknownRow{ClaimedAt: r.ClaimedAt, Resolution: r.Resolution}
+// UncertaintyOf says where an unknown row stands at now, whose call was begun at
+// claimed.
+func UncertaintyOf(claimed time.Time, resolution campaign.Resolution, now time.Time) Uncertainty {
+	row := campaign.UnknownRow{ClaimedAt: claimed, Resolution: resolution}
 	switch {
 	case row.Resolution != campaign.ResolutionNone:
 		return AssumedSent
@@ -55,7 +56,7 @@ func UncertaintyWord(u Uncertainty) Word { return uncertaintyWords[u] }
 func (p *pass) addUnknown(r *campaign.Recipient) {
 	line := lineOf(r)
 	line.Since = instant(r.ClaimedAt)
-	line.State = UncertaintyOf(r, p.now)
+	line.State = UncertaintyOf(r.ClaimedAt, r.Resolution, p.now)
 	p.unknowns = appendUpTo(p.unknowns, maxUnknowns, line)
 	kind := p.uncertain[line.State]
 	kind.Total++

@@ -46,12 +46,46 @@ type tuning struct {
 	started     func(*natsd.Server, *sandbox.Server) // sees what a run started
 }
 
-// Open opens the data directory for work: it is created if need be, locked
-// against every other process, and bound to the configured mode.
+// Open opens the data directory for sending: it is created if need be, locked
+// against every other process, and bound to the configured mode. A restored copy
+// that nobody has confirmed is refused.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 	if err := cfg.canSend(); err != nil {
 		return nil, err
 	}
+	a, err := openAlone(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(a.store.BindMode(ctx, cfg.Mode), a.refuseRestored(ctx)); err != nil {
+		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // closing is never canceled
+	}
+	return a, nil
+}
+
+// OpenToDecide opens an existing data directory to note what a person decides:
+// locked like Open does, but nothing is going to be sent, so no token is needed.
+func OpenToDecide(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
+	a, err := openToSettle(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.refuseRestored(ctx); err != nil {
+		return nil, errors.Join(err, a.Close()) //nolint:contextcheck // closing is never canceled
+	}
+	return a, nil
+}
+
+// openToSettle is OpenToDecide for what a restored copy may be asked as well.
+func openToSettle(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
+	if err := mustExist(cfg); err != nil {
+		return nil, err
+	}
+	return openAlone(ctx, cfg, log)
+}
+
+// openAlone opens the data directory under its lock.
+func openAlone(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 	lock, err := storage.LockDir(cfg.DataDir, cfg.Mode)
 	if err != nil {
 		return nil, err
@@ -61,22 +95,26 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	a.lock = lock
-	if err := a.store.BindMode(ctx, cfg.Mode); err != nil {
-		return nil, errors.Join(err, a.Close())
-	}
 	return a, nil
 }
 
 // OpenToRead opens the data directory to look only: it changes nothing and
 // works beside a process that sends.
 func OpenToRead(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
+	if err := mustExist(cfg); err != nil {
+		return nil, err
+	}
+	return open(ctx, cfg, log, storage.Config{Path: databasePath(cfg), ReadOnly: true, Logger: log})
+}
+
+func mustExist(cfg Config) error {
 	if _, err := os.Stat(databasePath(cfg)); errors.Is(err, fs.ErrNotExist) {
-		return nil, &campaign.Error{
+		return &campaign.Error{
 			Code: campaign.CodeNotFound, What: fmt.Sprintf("no campaigns in %s", cfg.DataDir),
 			Hint: "name the data directory with --data-dir, or start with `herald run FILE`",
 		}
 	}
-	return open(ctx, cfg, log, storage.Config{Path: databasePath(cfg), ReadOnly: true, Logger: log})
+	return nil
 }
 
 func open(ctx context.Context, cfg Config, log *slog.Logger, db storage.Config) (*App, error) {

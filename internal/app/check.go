@@ -131,6 +131,12 @@ func Check(ctx context.Context, cfg Config, path string, stdin io.Reader, skipIn
 		paces[i] = spec.Pace.ForSender(cfg.Senders[phone])
 		c.Senders = append(c.Senders, SenderPace{Sender: campaign.Phone(phone).String(), Pace: paces[i]})
 	}
+	if spec.UnknownPolicy == campaign.PolicyResend {
+		c.Warnings = append(c.Warnings, templates.Warning{
+			Code: campaign.WarnResend, Field: "unknown_policy", What: ResendWarning(inFlight(paces)),
+			Fix: "hold (the default) waits for proof, then for you; resend is for messages that do no harm twice",
+		})
+	}
 	c.Plan = planFor(spec.Schedule.Start, summary.Good, paces)
 	if c.refusal = summary.TooBad(skipInvalid); c.refusal != nil {
 		c.Reason = c.refusal.Error()

@@ -73,6 +73,17 @@ func (a *App) ResultsCSV(ctx context.Context, w io.Writer, id campaign.ID, bom b
 // Balanced says whether the books account for every row.
 func (r *Reports) Balanced() bool { return r.value.Balanced }
 
+// AssumedSent counts unknown rows that were decided to count as sent.
+func (r *Reports) AssumedSent() int64 {
+	if n := r.value.Unknown.AssumedSent; n != nil {
+		return *n
+	}
+	return 0
+}
+
+// UnknownOpen counts unknown rows that nobody has decided about.
+func (r *Reports) UnknownOpen() int64 { return r.value.Unknown.Total - r.AssumedSent() }
+
 // Text writes the report for a terminal.
 func (r *Reports) Text(w io.Writer, width int, color bool) error {
 	return report.WriteText(w, r.value, report.TextOptions{Width: width, Color: color})

@@ -29,8 +29,24 @@ type CampaignView struct {
 	StartedAt time.Time                     `json:"started_at,omitzero"`
 	EndedAt   time.Time                     `json:"finished_at,omitzero"`
 
+	// Interrupted says that it is running or scheduled and nobody holds the data
+	// directory: whoever sent it is gone.
+	Interrupted bool `json:"interrupted"`
+	// Unknown are the unknown rows by what is to be done about them.
+	Unknown UnknownCounts `json:"unknown"`
+
 	totals campaign.Totals
 }
+
+// UnknownCounts counts unknown rows by their state.
+type UnknownCounts struct {
+	Searching   int64 `json:"searching"`
+	Unresolved  int64 `json:"unresolved"`
+	AssumedSent int64 `json:"assumed_sent"`
+}
+
+// Open counts the rows that nobody has decided about.
+func (c UnknownCounts) Open() int64 { return c.Searching + c.Unresolved }
 
 // Waiting counts rows still to be sent.
 func (v CampaignView) Waiting() int64 { return v.totals.Unsubmitted() }
@@ -63,7 +79,9 @@ func (a *App) Campaigns(ctx context.Context) ([]CampaignView, error) {
 	}
 	views := make([]CampaignView, len(campaigns))
 	for i, c := range campaigns {
-		views[i] = viewOf(c, totals[c.ID])
+		if views[i], err = a.view(ctx, c, totals[c.ID]); err != nil {
+			return nil, err
+		}
 	}
 	return views, nil
 }
@@ -75,7 +93,10 @@ func (a *App) Campaign(ctx context.Context, idOrName string) (CampaignView, erro
 		return CampaignView{}, err
 	}
 	totals, err := a.store.Totals(ctx, c.ID)
-	return viewOf(c, totals), err
+	if err != nil {
+		return CampaignView{}, err
+	}
+	return a.view(ctx, c, totals)
 }
 
 func (a *App) find(ctx context.Context, idOrName string) (campaign.Campaign, error) {
@@ -90,6 +111,19 @@ func (a *App) find(ctx context.Context, idOrName string) (campaign.Campaign, err
 		}
 	}
 	return c, err
+}
+
+// view is viewOf with what more than the campaign's own line tells.
+func (a *App) view(ctx context.Context, c campaign.Campaign, t campaign.Totals) (CampaignView, error) {
+	v := viewOf(c, t)
+	var err error
+	if v.Interrupted, err = a.interrupted(ctx, c); err != nil {
+		return v, err
+	}
+	if t.ByStatus[campaign.StatusUnknown] > 0 {
+		v.Unknown, err = a.unknownCounts(ctx, c.ID)
+	}
+	return v, err
 }
 
 func viewOf(c campaign.Campaign, t campaign.Totals) CampaignView {

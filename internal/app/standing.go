@@ -1,0 +1,32 @@
+package app
+
+import (
+	"context"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/storage"
+)
+
+// held says whether a process works on the data directory, this one included.
+func (a *App) held() (bool, error) {
+	if a.lock != nil {
+		return true, nil
+	}
+	return storage.DirHeld(a.dir)
+}
+
+// interrupted says whether a campaign that should be running is run by nobody:
+// the process was killed, or the machine went down. The state is read again
+// once nobody is seen to hold the directory: a run that ended between the two
+// looks has left another one.
+func (a *App) interrupted(ctx context.Context, c campaign.Campaign) (bool, error) {
+	if c.State != campaign.StateRunning && c.State != campaign.StateScheduled {
+		return false, nil
+	}
+	held, err := a.held()
+	if err != nil || held {
+		return false, err
+	}
+	now, err := a.store.Campaign(ctx, c.ID)
+	return now.State == c.State, err
+}
