@@ -56,6 +56,9 @@ func (t *terminal) campaignTable(views []app.CampaignView) error {
 		if v.Reason != "" {
 			state += " (" + string(v.Reason) + ")"
 		}
+		if v.Interrupted {
+			state += " (interrupted)"
+		}
 		t.write(w, format, v.ID, state, plain(v.Rows), plain(v.Waiting()), plain(v.AtLeastSent()), plain(v.AtLeastDelivered()), plain(v.Missed()), v.Name)
 	}
 	if err := w.Flush(); err != nil || aligned == nil {
@@ -76,5 +79,9 @@ func (t *terminal) reading(cmd *cobra.Command, load loader, look func(*app.App) 
 	if err != nil {
 		return err
 	}
-	return errors.Join(look(a), a.Close())
+	restored, err := a.RestoredCopy(cmd.Context())
+	if err == nil && restored != "" {
+		t.sayBelow("", restored+": nothing is sent until "+t.complete("`herald resume")+" --after-restore`")
+	}
+	return errors.Join(err, look(a), a.Close())
 }

@@ -45,10 +45,8 @@ func (t *terminal) rootCommand() *cobra.Command {
 		Use:   "herald",
 		Short: "Send each row of a CSV its own WhatsApp message, and know what became of it",
 		Example: `  herald demo                         see it work: no account, nothing to set up
-  herald init                         write a campaign file to start from
   herald check campaign.yaml          read and render every row, send nothing
-  herald run campaign.yaml            send it; run it again to go on after a stop
-  herald report "My first campaign"   who got what`,
+  herald run campaign.yaml            send it; run it again to go on after a stop`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -66,6 +64,8 @@ func (t *terminal) rootCommand() *cobra.Command {
 	flags.StringVar(&s.log, "log-level", "", "debug, info, warn or error (default: warn)")
 	flags.BoolVar(&t.json, "json", false, "print JSON on standard output, and nothing else there")
 	flags.BoolVar(&t.noColor, "no-color", false, "never color the output")
+	root.InitDefaultHelpFlag()
+	root.Flags().Lookup("help").Hidden = true // whoever reads this has found it
 	root.SetFlagErrorFunc(flagError)
 	root.SuggestionsMinimumDistance = 2
 	root.SetUsageTemplate(usageTemplate)
@@ -97,8 +97,8 @@ func (t *terminal) rootCommand() *cobra.Command {
 	load := func(cmd *cobra.Command) (app.Config, error) { return t.config(cmd, s) }
 	add("start", t.demoCommand(load), t.initCommand())
 	add("send", t.checkCommand(load), t.previewCommand(load), t.runCommand(load))
-	add("look", t.campaignsCommand(load), t.statusCommand(load), t.recipientsCommand(load), t.reportCommand(load))
-	add("more", t.sandboxCommand(load), t.schemaCommand(), t.versionCommand())
+	add("look", t.campaignsCommand(load), t.statusCommand(load), t.recipientsCommand(load), t.unknownsCommand(load), t.reportCommand(load))
+	add("more", t.backupCommand(load), t.resumeCommand(load), t.sandboxCommand(load), t.schemaCommand(), t.versionCommand())
 	root.AddCommand(topics()...)
 	addCompletion(root)
 	return root
@@ -154,7 +154,7 @@ func (t *terminal) next(command, argument string) string {
 
 // namedCommand is a command of ours in a sentence that works on a ledger or a
 // configuration.
-var namedCommand = regexp.MustCompile("`herald (?:run|check|preview|campaigns|status|recipients|report)\\b")
+var namedCommand = regexp.MustCompile("`herald (?:run|check|preview|campaigns|status|recipients|unknowns|report|backup|resume)\\b")
 
 // complete adds the global flags to the commands that a hint names.
 func (t *terminal) complete(hint string) string {

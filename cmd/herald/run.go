@@ -84,7 +84,7 @@ func (t *terminal) runCampaign(ctx context.Context, cfg app.Config, file string,
 		return err
 	}
 	err = t.send(ctx, engine, file, f)
-	return errors.Join(err, engine.Close())
+	return errors.Join(err, engine.Close()) //nolint:contextcheck // closing is never canceled
 }
 
 func (t *terminal) send(ctx context.Context, engine *app.App, file string, f sendFlags) error {
@@ -144,8 +144,17 @@ func (t *terminal) announce(p *app.Prepared) {
 	}
 	if p.Plan.Messages > 0 {
 		t.plan(p.Plan)
+		t.warnOfResend(p)
 	}
 	t.say("")
+}
+
+// warnOfResend warns of a policy under which some people may get the message
+// twice.
+func (t *terminal) warnOfResend(p *app.Prepared) {
+	if n := p.ResendRisk(); n > 0 {
+		t.sayBelow("warning: ", app.ResendWarning(n))
+	}
 }
 
 // confirm asks a person for the number of recipients before anything is sent
@@ -166,6 +175,9 @@ func (t *terminal) confirm(ctx context.Context, p *app.Prepared, f sendFlags) er
 	}
 	t.firstMessage(ctx, p, f)
 	t.warnOfPace(p)
+	if f.quiet { // else the announcement has it
+		t.warnOfResend(p)
+	}
 	t.say("This sends real messages to %s people from %s.", comma(p.Plan.Messages), strings.Join(p.SenderNames(), ", "))
 	t.write(t.err, "Type the number of recipients to go on: ")
 	answer, err := t.answer(ctx)
@@ -281,7 +293,7 @@ func (t *terminal) finish(ctx context.Context, engine *app.App, p *app.Prepared,
 	if result.Interrupted {
 		return &exitError{exitInterrupted}
 	}
-	if result.Missed() > f.maxFailed {
+	if result.Missed()-written.AssumedSent() > f.maxFailed {
 		return &exitError{exitPartial}
 	}
 	return nil
@@ -298,6 +310,10 @@ func (t *terminal) whatNext(p *app.Prepared, result app.RunResult, written *app.
 	case result.TimedOut:
 		t.say("Some statuses are still to come. To go on following them:")
 		t.say("  %s", again)
+	}
+	if n := written.UnknownOpen(); n > 0 && !f.demo {
+		t.say("%s. What to do about each:", agree(n, "row is unknown", "rows are unknown"))
+		t.say("  %s", t.next("unknowns", result.Campaign.Name))
 	}
 	if p.Imported != nil && p.Imported.Bad() > 0 && p.RejectsFile != "" && !f.demo && !result.Interrupted {
 		t.say("To send to the rows that were skipped, mend them, then:")

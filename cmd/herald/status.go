@@ -66,8 +66,13 @@ func (t *terminal) showStatus(v app.CampaignView) error {
 	if t.json {
 		return t.printLine(v)
 	}
-	_, err := t.out.Write([]byte(statusLine(v) + "\n"))
-	return err
+	if _, err := t.out.Write([]byte(statusLine(v) + "\n")); err != nil {
+		return err
+	}
+	if n := v.Unknown.Open(); n > 0 {
+		t.say("%s: %s", agree(n, "row is unknown", "rows are unknown"), t.next("unknowns", v.Name))
+	}
+	return nil
 }
 
 // statusLine is a campaign in one line.
@@ -75,6 +80,9 @@ func statusLine(v app.CampaignView) string {
 	state := string(v.State)
 	if v.Reason != "" {
 		state += ": " + strings.ReplaceAll(string(v.Reason), "_", " ")
+	}
+	if v.Interrupted {
+		state = "interrupted: nobody is sending"
 	}
 	words := []string{
 		strings.ToUpper(string(v.Mode)), v.Name, state,

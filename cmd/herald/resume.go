@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/herald-campaigns/herald/internal/app"
+)
+
+func (t *terminal) resumeCommand(load loader) *cobra.Command {
+	var afterRestore, yes bool
+	command := &cobra.Command{
+		Use:   "resume --after-restore",
+		Short: "Let a restored copy of the data directory send again",
+		Long: `A data directory that was restored from a backup, or copied, sends nothing:
+whatever was sent after the copy was made still waits in it, and would be sent
+again. This command says which campaigns wait and how many people may get a
+message twice, asks, and then lets them go on. Nothing is sent by it: the
+campaigns stay paused until their files are run.
+
+To go on with a campaign that was paused or interrupted, no command of its own
+is needed: run its file again.`,
+		Example: `  herald resume --after-restore
+  herald resume --after-restore --yes      in a script
+  herald run campaign.yaml                 goes on with a paused campaign`,
+		Args: cobra.ArbitraryArgs, // whoever names a campaign is told what to do instead
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !afterRestore {
+				return &usageError{
+					err:  errors.New("resume is for restored data directories, with --after-restore"),
+					hint: "to go on with a paused campaign, run its file again: `herald run FILE`",
+				}
+			}
+			cfg, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			a, err := app.OpenRestored(cmd.Context(), cfg, t.logger(cfg))
+			if err != nil {
+				return err
+			}
+			return errors.Join(t.afterRestore(cmd.Context(), a, yes), a.Close())
+		},
+	}
+	command.Flags().BoolVar(&afterRestore, "after-restore", false, "this data directory is a restored copy, and may send again")
+	command.Flags().BoolVar(&yes, "yes", false, "do not ask for the number of waiting rows")
+	return command
+}
+
+func (t *terminal) afterRestore(ctx context.Context, a *app.App, yes bool) error {
+	r, err := a.Restored(ctx)
+	if err != nil {
+		return err
+	}
+	t.restored(r)
+	if !yes {
+		if err := t.confirmRestore(ctx, r); err != nil {
+			return err
+		}
+	}
+	if err := a.ConfirmRestored(ctx, r); err != nil {
+		return err
+	}
+	if t.json {
+		return t.printJSON(r)
+	}
+	t.say("Confirmed. Nothing was sent; to go on:")
+	for _, c := range r.Campaigns {
+		t.say("  %s", t.next("run", c.File()))
+	}
+	return nil
+}
+
+// restored says what a restored copy holds back, and what would happen.
+func (t *terminal) restored(r *app.Restored) {
+	t.sayBelow("", fmt.Sprintf("%s is a restored copy: %s.", r.DataDir, r.Reason))
+	if !r.BackupAt.IsZero() {
+		t.say("The backup was taken %s, %s ago.", r.BackupAt.Local().Format("2006-01-02 15:04:05 MST"), long(time.Since(r.BackupAt)))
+	}
+	t.say("")
+	for _, c := range r.Campaigns {
+		t.say("  %s  %s waiting, at most %s of them sent meanwhile", c.Name, plural(c.Waiting, "row"), comma(c.MayRepeat))
+	}
+	if len(r.Campaigns) == 0 {
+		t.say("No row waits in it, so nothing can be sent again.")
+		return
+	}
+	t.say("")
+	t.sayBelow("", "Rows that were sent after the copy was made are waiting in this copy, and would be sent again. "+
+		"Look into the provider's queue before you go on; rows are sent in the order of the file.")
+}
+
+func (t *terminal) confirmRestore(ctx context.Context, r *app.Restored) error {
+	if !t.interactive() {
+		return app.Unconfirmed("a restored copy needs a confirmation, and nobody is at this terminal", "nothing was changed; add --yes")
+	}
+	t.write(t.err, "Type the number of rows that wait to go on (%s): ", comma(r.Waiting))
+	answer, err := t.answer(ctx)
+	if ctx.Err() != nil {
+		t.say("")
+		t.say("Nothing was changed.")
+		return ctx.Err()
+	}
+	if plainWords(answer) != plainWords(comma(r.Waiting)) || err != nil && answer == "" {
+		return app.Unconfirmed("not confirmed", "nothing was changed; the number asked for was "+comma(r.Waiting))
+	}
+	return nil
+}
