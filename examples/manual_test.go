@@ -217,6 +217,10 @@ func TestManualHasEveryJSONField(t *testing.T) {
 	walk(reflect.TypeFor[app.RecipientView]())
 	walk(reflect.TypeFor[app.ProgressEvent]())
 	walk(reflect.TypeFor[report.Summary]())
+	walk(reflect.TypeFor[app.Unknowns]())
+	walk(reflect.TypeFor[app.Resolved]())
+	walk(reflect.TypeFor[app.Backed]())
+	walk(reflect.TypeFor[app.Restored]())
 }
 
 // TestManualHasEveryPauseReason keeps the page for operators complete.
