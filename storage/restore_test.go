@@ -369,6 +369,13 @@ func TestBackupBesideWriter(t *testing.T) {
 	wantError(t, reader.Backup(t.Context(), target), campaign.CodeConflict, target, "exists")
 	wantError(t, reader.Backup(t.Context(), filepath.Join(dir, "none", "backup.db")), campaign.CodeUnavailable, "none")
 
+	looking, err := storage.Open(t.Context(), storage.Config{Path: target, ReadOnly: true})
+	check(t, err)
+	if r, held, err := looking.Restored(t.Context()); err != nil || !held || r.BackupAt.Before(before) {
+		t.Errorf("looked at before anybody opened it to work: %v %+v (%v)", held, r, err)
+	}
+	check(t, looking.Close())
+
 	restored := openAt(t, target)
 	if r := wantHold(t, restored, "is a backup"); r.BackupAt.Before(before) || r.BackupAt.After(time.Now()) {
 		t.Errorf("the backup was made at %v", r.BackupAt)
