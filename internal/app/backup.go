@@ -51,7 +51,7 @@ func Backup(ctx context.Context, cfg Config, log *slog.Logger, path string) (*Ba
 	b := &backup{app: a, dir: target + partial, result: &Backed{SchemaVersion: 1, Path: target, At: began.UTC()}}
 	err = b.make(ctx, target)
 	b.result.DurationMS = time.Since(began).Milliseconds()
-	return b.result, noRoom(errors.Join(err, a.Close()), target)
+	return b.result, noRoom(errors.Join(err, a.Close()), target) //nolint:contextcheck // closing is never canceled
 }
 
 // backupTarget is where a backup may be made: a folder that does not exist, or

@@ -159,11 +159,11 @@ func (c *Checked) meet(ctx context.Context, cfg Config, spec campaign.Spec) erro
 	}
 	existing, err := a.store.CampaignNamed(ctx, spec.Name)
 	if err != nil || existing.State == campaign.StateDraft {
-		return a.Close()
+		return a.Close() //nolint:contextcheck // closing is never canceled
 	}
 	totals, err := a.store.Totals(ctx, existing.ID)
 	if err != nil {
-		return errors.Join(err, a.Close())
+		return errors.Join(err, a.Close()) //nolint:contextcheck // closing is never canceled
 	}
 	c.Existing = &ExistingCampaign{ID: existing.ID, State: existing.State, ToSend: totals.Unsubmitted()}
 	src, _, err := a.source(spec, PrepareOptions{})
@@ -174,7 +174,7 @@ func (c *Checked) meet(ctx context.Context, cfg Config, spec campaign.Spec) erro
 		c.refusal = &campaign.Error{Code: campaign.CodeInvalid, Err: err}
 		c.Reason = err.Error()
 	}
-	return a.Close()
+	return a.Close() //nolint:contextcheck // closing is never canceled
 }
 
 func (c *Checked) read(spec campaign.Spec, r *reading, summary campaign.ImportSummary) {
