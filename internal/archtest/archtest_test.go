@@ -32,6 +32,8 @@ var mayImport = map[string][]string{
 	"sandbox/sdktest":     {},
 	"internal/gateway":    {"campaign", "periskope"},
 	"internal/natsd":      {},
+	"internal/faults":     {"campaign"},
+	"internal/oracle":     {"campaign", "storage", "sandbox"},
 	"internal/archtest":   {},
 	"internal/app": {
 		"campaign", "templates", "ratelimit", "periskope", "stream", "dispatcher", "status", "storage", "report",
@@ -86,6 +88,22 @@ func TestImportsFollowTheTable(t *testing.T) {
 			t.Errorf("the import table names %s, which does not exist", pkg)
 		}
 	}
+}
+
+// testOnly are packages that production code may not import: they break things
+// on purpose, or judge them.
+var testOnly = []string{"internal/faults", "internal/oracle", "storage/storagetest"}
+
+func TestFaultsStayOutOfProduction(t *testing.T) {
+	t.Parallel()
+	walk(t, func(pkg, file string, imports []string) {
+		for _, imported := range imports {
+			ours, _ := strings.CutPrefix(imported, module+"/")
+			if slices.Contains(testOnly, ours) && !slices.Contains(testOnly, pkg) && !strings.HasSuffix(file, "_test.go") {
+				t.Errorf("%s: only tests may import %s", file, ours)
+			}
+		}
+	})
 }
 
 func TestDependenciesStayWithTheirOwners(t *testing.T) {
