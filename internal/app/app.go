@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/dispatcher"
 	"github.com/herald-campaigns/herald/internal/natsd"
 	"github.com/herald-campaigns/herald/sandbox"
 	"github.com/herald-campaigns/herald/status"
@@ -44,6 +46,11 @@ type tuning struct {
 	free        func(string) (uint64, uint64, error) // freeSpace
 	sandbox     func(*sandbox.Config)                // changes the embedded simulator
 	started     func(*natsd.Server, *sandbox.Server) // sees what a run started
+
+	// The seams that package faults lies on.
+	added     func(add addRows) addRows // around writing the rows of an import
+	wrap      func(*dispatcher.Deps)    // around what a dispatcher works with
+	transport http.RoundTripper         // instead of the API client's own
 }
 
 // Open opens the data directory for sending: it is created if need be, locked

@@ -3,116 +3,66 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/internal/faults"
 	"github.com/herald-campaigns/herald/sandbox"
 )
 
-// The child of TestKilledAgainAndAgain is this binary, told by the environment
-// to run a campaign until it is killed.
-const (
-	childFile = "HERALD_TEST_RUN"
-	childDir  = "HERALD_TEST_DIR"
-	childURL  = "HERALD_TEST_URL"
-)
-
-// runChild is the child. It says whether this process is one.
-func runChild() bool {
-	file := os.Getenv(childFile)
-	if file == "" {
-		return false
+// ambiguous are the answers after which nobody knows: 2 % reset and 1 % 502
+// after the message was accepted, 1 % 500 before. They are the gate's.
+func ambiguous() []sandbox.Fault {
+	return []sandbox.Fault{
+		{Kind: sandbox.FaultReset, When: sandbox.FaultAfter, Rate: 0.02},
+		{Kind: sandbox.FaultStatus, Status: 502, When: sandbox.FaultAfter, Rate: 0.01},
+		{Kind: sandbox.FaultStatus, Status: 500, When: sandbox.FaultBefore, Rate: 0.01},
 	}
-	if err := runUntilKilled(file); err != nil {
-		fmt.Fprintln(os.Stderr, "child:", err)
-		os.Exit(1) //nolint:forbidigo // this is a main function
-	}
-	return true
-}
-
-func runUntilKilled(file string) error {
-	ctx := context.Background()
-	cfg, err := LoadConfig(ConfigSource{File: os.DevNull, Flags: map[string]any{
-		"mode": "live", "data_dir": os.Getenv(childDir), "periskope.base_url": os.Getenv(childURL), "periskope.token": testToken,
-		"poll.per_second": 50.0,
-	}})
-	if err != nil {
-		return err
-	}
-	a, err := Open(ctx, cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	if err != nil {
-		return err
-	}
-	a.tuning.reconciler = quick()
-	_, err = runIn(ctx, a, file, PrepareOptions{}, RunOptions{})
-	return errors.Join(err, a.Close())
 }
 
 // TestKilledAgainAndAgain kills a process that sends, at random instants, while
-// the provider misbehaves. The provider's own log is the judge: nobody is lost,
-// nobody gets two messages, and what nobody can know is no more than the calls
-// that were under way.
+// the provider misbehaves: nobody is lost, nobody gets two messages, and
+// evidence settles what the dead processes did not live to know.
 func TestKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	const recipients, inFlight, kills = 2000, 8, 12
+	const recipients, kills = 2000, 12
 	th := newTheater(t, func(c *sandbox.Config) {
-		c.Faults = []sandbox.Fault{
-			{Kind: sandbox.FaultReset, When: sandbox.FaultAfter, Rate: 0.02},
-			{Kind: sandbox.FaultStatus, Status: 502, When: sandbox.FaultAfter, Rate: 0.01},
-			{Kind: sandbox.FaultStatus, Status: 500, When: sandbox.FaultBefore, Rate: 0.01},
-			// Each one slows the sender for seconds, and with it the test.
-			{Kind: sandbox.FaultStatus, Status: 429, RetryAfter: "0.05", RateLimitReset: "0", Rate: 0.02, Next: 6},
-		}
+		// Each 429 slows the sender for seconds, and with it the test.
+		c.Faults = append(ambiguous(), sandbox.Fault{
+			Kind: sandbox.FaultStatus, Status: 429, RetryAfter: "0.05", RateLimitReset: "0", Rate: 0.02, Next: 6,
+		})
 	})
+	killer := newKiller(t)
 	// Slow enough that the last child still has something to send.
 	file := th.text(recipients, "pace: { rate: 600/s, in_flight: 8 }\n")
 	for range kills {
-		th.killChild(file)
+		th.killChild(killer, part{File: file}, faults.Strike{Working: th.api.after(1), Within: 200 * time.Millisecond})
 	}
-	result := th.mustRun(file, PrepareOptions{})
-
-	unclear := th.api.answered(0, 500, 502)
-	unknown := result.Totals.ByStatus[campaign.StatusUnknown]
-	accepted := len(th.sim.Acceptances())
-	t.Logf("%d rows, %d kills: %d accepted by the provider, %d known as such, %d unknown (%d unclear answers, %d throttled)",
-		recipients, kills, accepted, result.Totals.Accepted(), unknown, unclear, th.api.answered(429))
-	if got := result.Totals.Accepted() + unknown; got != recipients {
-		t.Errorf("%d of %d rows are accepted or unknown: %v", got, recipients, result.Totals.ByStatus)
-	}
-	if most := int64(kills*inFlight + unclear); unknown > most {
-		t.Errorf("%d unknown rows, at most %d are excusable", unknown, most)
-	}
-	if int64(accepted) < result.Totals.Accepted() {
-		t.Errorf("the ledger knows of %d acceptances, the provider of %d", result.Totals.Accepted(), accepted)
-	}
+	found := th.finish(file)
+	t.Logf("%d kills, %d unclear answers, %d throttled: %s", kills, th.api.answered(0, 500, 502), th.api.answered(429), found)
+	wantOnce(t, found)
 }
 
-// killChild starts a process that runs the campaign, and kills it up to 200 ms
-// after its first send.
-func (th *theater) killChild(file string) {
+// newKiller draws a killer and tells its seed when the test fails.
+func newKiller(t *testing.T) *faults.Killer {
+	t.Helper()
+	killer := faults.NewKiller(0)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the kills were drawn with %s", killer)
+		}
+	})
+	return killer
+}
+
+// killChild starts a process that runs the campaign, and kills it.
+func (th *theater) killChild(killer *faults.Killer, p part, strike faults.Strike) {
 	th.t.Helper()
-	select {
-	case <-th.api.sends: // of the process before
-	default:
-	}
-	child := exec.CommandContext(th.t.Context(), os.Args[0], "-test.run=^$")
-	child.Env = append(os.Environ(), childFile+"="+file, childDir+"="+th.cfg.DataDir, childURL+"="+th.api.url())
-	child.Stderr = os.Stderr
-	check(th.t, child.Start())
-	select {
-	case <-th.api.sends:
-	case <-time.After(2 * time.Minute):
-		th.t.Error("the child sends nothing")
-	}
-	<-time.After(rand.N(200 * time.Millisecond))
-	check(th.t, child.Process.Kill())
-	if err := child.Wait(); err == nil {
+	ended, err := killer.Strike(th.t.Context(), th.child(p, faults.Plan{}), strike)
+	check(th.t, err)
+	if ended {
 		th.t.Error("the child was done before it was killed: the campaign is too short")
 	}
 }

@@ -187,11 +187,15 @@ func (e *engine) serve(ctx context.Context, sender campaign.Sender, pace campaig
 		feeding.Go(func() { feeder.Run(fed, e.feedings) })
 		defer feeding.Wait()
 		defer endFeeding()
-		return dispatcher.New(dispatcher.Deps{
+		deps := dispatcher.Deps{
 			Tasks: &tasks{consumer: consumer, lost: e.lost(sender.ID)}, Claims: books, Settlements: settlements{books, e.settler, sender},
 			Gateway: e.provider.gateway, Pace: limiter, Brake: limiter, Pauser: e, Log: e.log,
 			Hold: gate, Rejections: e.rejections,
-		}, dispatcher.Config{
+		}
+		if e.tuning.wrap != nil {
+			e.tuning.wrap(&deps)
+		}
+		return dispatcher.New(deps, dispatcher.Config{
 			Sender: sender, Pace: pace, Consumed: feeder.Poke, GiveUp: e.tuning.giveUp, FirstRetry: e.tuning.firstRetry,
 		}).Run(ctx, lease, keeper.Held)
 	})

@@ -36,9 +36,11 @@ func (a *App) read(ctx context.Context, p *Prepared, src source, options Prepare
 		return err
 	}
 	rejects := r.reader.NewRejects(filepath.Join(a.folder(p.Campaign.ID), rejectsName(imp.Number)))
-	summary, err := r.run(ctx, func(batch []campaign.Recipient) error {
-		return a.store.AddRecipients(ctx, p.Campaign.ID, batch)
-	}, campaign.ImportOptions{
+	add := addRows(func(batch []campaign.Recipient) error { return a.store.AddRecipients(ctx, p.Campaign.ID, batch) })
+	if a.tuning.added != nil {
+		add = a.tuning.added(add)
+	}
+	summary, err := r.run(ctx, add, campaign.ImportOptions{
 		Campaign: p.Campaign.ID, Number: imp.Number, StartSeq: p.Campaign.Rows() + 1,
 		Senders: senderIDs(p.senders), Known: a.known(ctx, p), Rejects: rejects,
 	})
@@ -58,6 +60,9 @@ func (a *App) read(ctx context.Context, p *Prepared, src source, options Prepare
 	p.Campaign = c
 	return err
 }
+
+// addRows writes a batch of an import to the ledger.
+type addRows func(batch []campaign.Recipient) error
 
 // known are the people a delta must not repeat; nil for a first import.
 func (a *App) known(ctx context.Context, p *Prepared) func(yield func(campaign.ChatID, error) bool) {

@@ -32,7 +32,10 @@ func (a *App) connect(inFlight int) (*provider, error) {
 		}
 		p.sim, p.url, token = sim, sim.BaseURL(), "sandbox"
 	}
-	client, err := periskope.New(periskope.Config{BaseURL: p.url, Token: token, MaxConns: inFlight, UserAgent: "herald/" + Version(), Timeout: a.tuning.callTimeout})
+	client, err := periskope.New(periskope.Config{
+		BaseURL: p.url, Token: token, MaxConns: inFlight, UserAgent: "herald/" + Version(),
+		Timeout: a.tuning.callTimeout, Transport: a.tuning.transport,
+	})
 	if err != nil {
 		return nil, errors.Join(&campaign.Error{
 			Code: campaign.CodeInvalid, What: "connect to the API", Hint: "check periskope.base_url and the token", Err: err,

@@ -55,7 +55,7 @@ func TestEmbeddedSandboxSettlesEverybody(t *testing.T) {
 	a := th.open()
 	result, err := runIn(t.Context(), a, file, PrepareOptions{}, RunOptions{Wait: WaitSettled})
 	check(t, err)
-	auditAgainst(t, a.store, sim)
+	judge(t, a, sim, false)
 	wantTotals(t, result.Totals, map[campaign.Status]int64{campaign.StatusRead: 120})
 	if result.Campaign.State != campaign.StateCompleted {
 		t.Errorf("a settled campaign is %s", result.Campaign.State)

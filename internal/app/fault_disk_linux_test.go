@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+const (
+	// requireNS=1 makes a machine without mount namespaces a failure.
+	requireNS = "HERALD_REQUIRE_NS"
+	// insideNS is set in the process that has a namespace of its own.
+	insideNS = "HERALD_TEST_NS"
+)
+
+// TestFullDisk fills the disk under the data directory in the middle of a
+// campaign, for longer than a lease lives, and frees it again: sending stops
+// while it is full and goes on by itself, nobody is lost and nobody gets two
+// messages (reliability page §3.2).
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(insideNS) == "" {
+		inNamespace(t)
+		return
+	}
+	const recipients, inFlight, ttl = 1200, 4, 900 * time.Millisecond
+	th := newTheater(t, nil)
+	hasten(&th.tuning)
+	th.tuning.leaseTTL = ttl
+	th.mountSmall(48 << 20)
+	file := th.text(recipients, "pace: { rate: 300/s, in_flight: 4 }\n")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	a := th.open()
+	done := make(chan error, 1)
+	go func() {
+		_, err := runIn(ctx, a, file, PrepareOptions{}, RunOptions{})
+		done <- err
+	}()
+	<-th.api.after(50)
+	th.fill()
+	<-time.After(ttl) // what was under way comes to its end
+	stopped := th.api.count()
+	<-time.After(3 * ttl)
+	sent := th.api.count() - stopped
+	if sent > 0 {
+		t.Errorf("%d calls were made while the disk was full", sent)
+	}
+	if stopped > recipients/2 {
+		t.Errorf("%d of %d calls were made before the disk was full: it never was", stopped, recipients)
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("the run ended when the disk was full: %v", err)
+	default:
+	}
+	th.free()
+	freed := time.Now()
+	<-th.api.after(1)
+	resumed := time.Since(freed)
+	check(t, <-done)
+	found := th.audit(a)
+	wantOnce(t, found)
+	if found.Unknown > inFlight {
+		t.Errorf("%d rows are unknown, %d calls were under way: %s", found.Unknown, inFlight, found)
+	}
+	all, err := a.store.Campaigns(t.Context())
+	check(t, err)
+	if s := all[0].State; s != campaign.StateTracking && s != campaign.StateCompleted {
+		t.Errorf("the campaign is %s", s)
+	}
+	t.Logf("stopped after %d calls, %d while full, the next one %s after there was room; %s", stopped, sent, resumed.Round(time.Millisecond), found)
+	check(t, a.Close())
+}
+
+// inNamespace runs this test again in a mount namespace of its own.
+func inNamespace(t *testing.T) {
+	t.Helper()
+	for _, flags := range []string{"-m", "-rm"} { // the second where only users' own namespaces are allowed
+		if exec.CommandContext(t.Context(), "unshare", flags, "true").Run() != nil {
+			continue
+		}
+		command := exec.CommandContext(t.Context(), "unshare", flags, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		command.Env = append(os.Environ(), insideNS+"=1")
+		out, err := command.CombinedOutput()
+		t.Logf("in a namespace of its own:\n%s", out)
+		if err != nil {
+			t.Errorf("in a namespace of its own: %v", err)
+		}
+		return
+	}
+	if os.Getenv(requireNS) == "1" {
+		t.Fatal("unshare is not permitted, and " + requireNS + "=1 requires it")
+	}
+	t.Skip("NOT RUN: unshare is not permitted here; " + requireNS + "=1 makes that a failure")
+}
+
+// mountSmall puts the data directory on a disk of its own.
+func (th *theater) mountSmall(size int) {
+	th.t.Helper()
+	dir := th.cfg.DataDir
+	check(th.t, os.MkdirAll(dir, 0o700))
+	check(th.t, syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size="+strconv.Itoa(size)))
+	th.t.Cleanup(func() { check(th.t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+}
+
+func (th *theater) ballast() string { return filepath.Join(th.cfg.DataDir, "ballast") }
+
+// fill leaves no byte on the disk.
+func (th *theater) fill() {
+	th.t.Helper()
+	f, err := os.Create(th.ballast())
+	check(th.t, err)
+	for size := 1 << 20; size > 0; {
+		if _, err := f.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
+			size /= 2
+		} else {
+			check(th.t, err)
+		}
+	}
+	check(th.t, f.Close())
+}
+
+func (th *theater) free() {
+	th.t.Helper()
+	check(th.t, os.Remove(th.ballast()))
+}

@@ -1,0 +1,115 @@
+package app
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/herald-campaigns/herald/internal/faults"
+	"github.com/herald-campaigns/herald/sandbox"
+	"github.com/herald-campaigns/herald/storage"
+)
+
+// TestFrozenBetweenIntentAndSend stops a process where it hurts most, for
+// longer than its lease lives, and lets it go on: the call that was about to
+// begin is given back, not made late.
+func TestFrozenBetweenIntentAndSend(t *testing.T) {
+	t.Parallel()
+	const recipients, ttl = 60, 600 * time.Millisecond
+	th := newTheater(t, nil)
+	file := th.text(recipients, "pace: { rate: 200/s, in_flight: 1 }\n")
+	child := th.child(part{File: file, LeaseTTL: ttl}, faults.Plan{Point: faults.AfterIntent, Pass: 7, Act: faults.ActFreeze})
+	check(t, child.Start())
+	th.awaitFrozen(child.Process.Pid)
+	before, frozen := len(th.sim.Acceptances()), time.Now()
+	if before != 6 {
+		t.Errorf("%d messages were taken before the seventh call", before)
+	}
+	<-time.After(3 * ttl)
+	if n := len(th.sim.Acceptances()); n != before {
+		t.Errorf("a frozen process sent %d messages", n-before)
+	}
+	check(t, child.Process.Signal(syscall.SIGCONT))
+	check(t, child.Wait())
+
+	a := th.open()
+	defer func() { check(t, a.Close()) }()
+	found := th.audit(a)
+	wantOnce(t, found)
+	if found.Found+found.Returned > 0 {
+		t.Errorf("nothing was ever under way while it stood still: %s", found)
+	}
+	late := th.latest(a)
+	if late > time.Second {
+		t.Errorf("a call was made %s after its intent", late)
+	}
+	t.Logf("frozen for %s under a lease of %s; the latest call came %s after its intent; %s", time.Since(frozen).Round(time.Millisecond), ttl, late, found)
+}
+
+// TestFrozenAgainAndAgain stops a busy process at random instants for longer
+// than its lease lives, lets it go on and kills it.
+func TestFrozenAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	const recipients, freezes = 1500, 5
+	th := newTheater(t, func(c *sandbox.Config) { c.Latency = sandbox.Range{Max: 20 * time.Millisecond} })
+	file := th.text(recipients, "pace: { rate: 400/s, in_flight: 8 }\n")
+	killer := newKiller(t)
+	for range freezes {
+		th.killChild(killer, part{File: file, LeaseTTL: 600 * time.Millisecond}, faults.Strike{
+			Working: th.api.after(20), Within: 200 * time.Millisecond, Freeze: 1500 * time.Millisecond,
+		})
+	}
+	found := th.finish(file)
+	wantOnce(t, found)
+	a := th.open()
+	defer func() { check(t, a.Close()) }()
+	late := th.latest(a)
+	if late > 3*time.Second {
+		t.Errorf("a call was made %s after its intent", late)
+	}
+	t.Logf("%d freezes and kills, the latest call came %s after its intent; %s", freezes, late, found)
+}
+
+// awaitFrozen waits until all of a process stands still.
+func (th *theater) awaitFrozen(pid int) {
+	th.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for timeout := time.After(time.Minute); ; {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		check(th.t, err)
+		if _, state, ok := bytes.Cut(stat, []byte(") ")); ok && state[0] == 'T' {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-timeout:
+			th.t.Fatal("the child was never stopped")
+		}
+	}
+}
+
+// latest is the longest time between the intent of a row and its acceptance by
+// the provider.
+func (th *theater) latest(a *App) time.Duration {
+	th.t.Helper()
+	at := map[string]time.Time{}
+	for _, acceptance := range th.sim.Acceptances() {
+		at[acceptance.QueueID] = acceptance.At
+	}
+	all, err := a.store.Campaigns(th.t.Context())
+	check(th.t, err)
+	var latest time.Duration
+	for _, c := range all {
+		for r, err := range a.store.Recipients(th.t.Context(), c.ID, storage.Filter{}) {
+			check(th.t, err)
+			if taken, ok := at[r.QueueID]; ok {
+				latest = max(latest, taken.Sub(r.ClaimedAt))
+			}
+		}
+	}
+	return latest
+}

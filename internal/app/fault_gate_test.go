@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/herald-campaigns/herald/internal/faults"
+	"github.com/herald-campaigns/herald/internal/oracle"
+	"github.com/herald-campaigns/herald/sandbox"
+)
+
+// The gate of promise P2. HERALD_REQUIRE_GATE=1 runs it with 200 kills,
+// HERALD_GATE_KILLS with as many as it says.
+const (
+	requireGate = "HERALD_REQUIRE_GATE"
+	gateKills   = "HERALD_GATE_KILLS"
+)
+
+// TestTwoHundredKills kills Herald 200 times, at random instants, over
+// campaigns of 10,000 recipients, while 4 % of the answers are ambiguous and
+// 2 % are 429: nobody is lost, nobody gets two messages, and nothing stays
+// unknown.
+func TestTwoHundredKills(t *testing.T) { //nolint:paralleltest // it needs the machine for itself
+	kills := wantedKills(t)
+	killer := newKiller(t)
+	g := &gate{recipients: 10_000, killsEach: 10}
+	began := time.Now()
+	// Side by side: the end of a campaign is mostly waiting for evidence. One
+	// that was over before all its kills came leaves some for another round.
+	for g.kills < kills && !t.Failed() {
+		left := kills - g.kills
+		t.Run("campaigns", func(t *testing.T) {
+			for ; left > 0; left -= g.killsEach {
+				seed, most := uint64(1+killer.Number(1<<62)), min(left, g.killsEach)
+				t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+					t.Parallel()
+					g.campaign(t, faults.NewKiller(seed), most)
+				})
+			}
+		})
+	}
+	t.Logf("%s, %.0f seconds, %s", g, time.Since(began).Seconds(), killer)
+	wantOnce(t, g.found)
+}
+
+func wantedKills(t *testing.T) int {
+	t.Helper()
+	if text := os.Getenv(gateKills); text != "" {
+		kills, err := strconv.Atoi(text)
+		if err != nil || kills < 1 {
+			t.Fatalf("%s is %q, want a number from 1", gateKills, text)
+		}
+		return kills
+	}
+	if os.Getenv(requireGate) != "1" {
+		t.Skipf("NOT RUN: the gate of 200 kills takes minutes; %s=1 runs it, %s=20 a tenth of it", requireGate, gateKills)
+	}
+	return 200
+}
+
+// gateInFlight is how many calls are under way at once.
+const gateInFlight = 16
+
+// gate adds up campaigns.
+type gate struct {
+	recipients int
+	killsEach  int
+	part       part            // played by every child; the file is filled in
+	faults     []sandbox.Fault // of the provider, beside the usual ones
+
+	mu        sync.Mutex // guards what follows
+	kills     int
+	ambiguous int // answers that do not say, or that the process did not live to read
+	throttled int
+	found     oracle.Finding
+}
+
+func (g *gate) String() string {
+	return fmt.Sprintf("%d kills, %d unclear answers, %d throttled; %s", g.kills, g.ambiguous, g.throttled, g.found)
+}
+
+// campaign runs one campaign to its end and kills it on the way, at most so many
+// times.
+func (g *gate) campaign(t *testing.T, killer *faults.Killer, most int) {
+	t.Helper()
+	th := newTheater(t, func(c *sandbox.Config) {
+		c.Seed = uint64(1 + killer.Number(1<<30))
+		c.Faults = append(ambiguous(), sandbox.Fault{
+			Kind: sandbox.FaultStatus, Status: 429, RetryAfter: "0.01", RateLimitReset: "0", Rate: 0.02,
+		})
+	})
+	for _, fault := range g.faults {
+		check(t, th.sim.AddFault(fault))
+	}
+	th.api.forget = true
+	p := g.part
+	p.File = th.text(g.recipients, fmt.Sprintf("pace: { rate: unlimited, in_flight: %d }\n", gateInFlight))
+	p.Unbraked = true
+	kills := 0
+	for kills < most {
+		ended, err := killer.Strike(t.Context(), th.child(p, faults.Plan{}), g.moment(th, killer))
+		check(t, err)
+		if ended {
+			break // it was faster than the kill
+		}
+		kills++
+	}
+	check(t, th.child(p, faults.Plan{}).Run())
+	a := th.open()
+	found, err := oracle.Judge(context.WithoutCancel(t.Context()), oracle.Case{Ledger: a.store, Acceptances: slices.Values(th.sim.Acceptances())})
+	check(t, err)
+	check(t, a.Close())
+	if err := found.Err(); err != nil && !g.part.ResendUnknown && !g.part.Hasty {
+		t.Error(err)
+	}
+	t.Log(found)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.kills += kills
+	g.ambiguous += th.api.answered(0, 500, 502)
+	g.throttled += th.api.answered(429)
+	g.found = g.found.Add(found)
+}
+
+// moment draws when the next kill comes: one in ten while the process imports,
+// recovers or connects, the others while it sends. So many sends apart that
+// some are left for the last one.
+func (g *gate) moment(th *theater, killer *faults.Killer) faults.Strike {
+	if killer.Number(10) == 0 {
+		return faults.Strike{Within: 600 * time.Millisecond}
+	}
+	sends := 1 + killer.Number(3*g.recipients/2/g.killsEach)
+	return faults.Strike{Working: th.api.after(sends), Within: 20 * time.Millisecond}
+}
+
+// TestTheGateBites does what Herald must not do, and looks whether the gate
+// sees it.
+func TestTheGateBites(t *testing.T) {
+	t.Parallel()
+	for name, g := range map[string]*gate{
+		// Nobody knows, so try again.
+		"unknown rows are sent again": {part: part{ResendUnknown: true}},
+		// The provider shows some of what it took later than absence counts.
+		// Nobody can measure that: they are those whose answers are lost.
+		"no settle window": {part: part{Hasty: true}, faults: []sandbox.Fault{
+			{Kind: sandbox.FaultReset, When: sandbox.FaultAfter, Numbers: []string{"77"}},
+			{Kind: sandbox.FaultListLate, Delay: time.Second, Numbers: []string{"77"}},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g.recipients, g.killsEach = 1500, 4
+			g.campaign(t, newKiller(t), g.killsEach)
+			t.Log(g)
+			if g.found.Duplicated == 0 {
+				t.Error("nobody got two messages: the gate would not notice")
+			}
+		})
+	}
+}
