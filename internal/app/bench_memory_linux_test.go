@@ -50,18 +50,23 @@ func (w *workspace) start(tb testing.TB, binary, url string, args ...string) *pr
 
 // look reads the peak so far. Rusage would not do: it begins with the memory
 // of the process that started this one.
-func (p *program) look() {
+func (p *program) look() { p.peak = max(p.peak, p.status("VmHWM")) }
+
+// status is what the kernel says about the process under that name, sizes in
+// KiB; 0 once it has ended.
+func (p *program) status(name string) int {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
 	if err != nil {
-		return
+		return 0
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if value, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
-			kib, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
-			p.peak = max(p.peak, kib)
+		if value, ok := strings.CutPrefix(lines.Text(), name+":"); ok {
+			n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
+			return n
 		}
 	}
+	return 0
 }
 
 // watch looks until the program ends or stop says so, and says how it ended.
