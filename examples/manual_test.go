@@ -298,6 +298,57 @@ func TestManualHasEveryLogKey(t *testing.T) {
 	}
 }
 
+// TestFailuresNameRealTests keeps docs/failures.md from promising a test that
+// is not there, or is gone.
+func TestFailuresNameRealTests(t *testing.T) {
+	t.Parallel()
+	declared := map[string]bool{}
+	declaration := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	for _, name := range testFiles(t) {
+		for _, found := range declaration.FindAllStringSubmatch(page(t, name), -1) {
+			declared[found[1]] = true
+		}
+		if script, ok := strings.CutSuffix(name, ".txtar"); ok {
+			declared["script "+filepath.Base(script)] = true
+		}
+	}
+	text := page(t, "docs/failures.md")
+	named := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)\\w+)`").FindAllStringSubmatch(text, -1)
+	if len(named) < 100 {
+		t.Fatalf("%d tests named", len(named))
+	}
+	for _, found := range named {
+		if !declared[found[1]] {
+			t.Errorf("docs/failures.md names %s, which does not exist", found[1])
+		}
+	}
+	for _, list := range regexp.MustCompile("scripts? ((?:`\\w+`(?:, )?)+)").FindAllStringSubmatch(text, -1) {
+		for _, script := range regexp.MustCompile(`\w+`).FindAllString(list[1], -1) {
+			if !declared["script "+script] && !declared[script] {
+				t.Errorf("docs/failures.md names the script %s, which does not exist", script)
+			}
+		}
+	}
+}
+
+// testFiles are the project's tests and scripts.
+func testFiles(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && (strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".txtar")) {
+			var name string
+			name, err = filepath.Rel(root, path)
+			names = append(names, filepath.ToSlash(name))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
 // TestLinksLeadSomewhere follows every relative link of every page, headings
