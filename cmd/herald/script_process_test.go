@@ -50,15 +50,16 @@ func background(ts *testscript.TestScript, name string, tty bool, args []string)
 		}
 	}
 	p.command.Stdout, p.command.Stderr = p.out, p.err
-	attached := func() {}
+	attached, ended := func() {}, func() {}
 	if tty {
-		p.tty, attached = openTerminal(ts, p.command, p.err)
+		p.tty, attached, ended = openTerminal(ts, p.command, p.err)
 	}
 	ts.Check(p.command.Start())
 	attached()
 	go func() {
 		defer close(p.exited)
 		_ = p.command.Wait() // the exit code is in ProcessState
+		ended()
 	}()
 	ts.Defer(func() {
 		_ = p.command.Process.Kill() // it may have ended long ago

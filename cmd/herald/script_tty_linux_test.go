@@ -13,8 +13,9 @@ import (
 
 // openTerminal puts the command on a pseudo-terminal of 80 by 24 (pty(7)).
 // What it draws goes to screen, what is written to the result is typed.
-// attached is to be called once the command has started.
-func openTerminal(ts *testscript.TestScript, command *exec.Cmd, screen io.Writer) (typed io.WriteCloser, attached func()) {
+// attached is to be called once the command has started, and ended once it has
+// ended: it waits for the last of what was drawn.
+func openTerminal(ts *testscript.TestScript, command *exec.Cmd, screen io.Writer) (typed io.WriteCloser, attached, ended func()) {
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	ts.Check(err)
 	fd := int(keyboard.Fd())
@@ -32,5 +33,5 @@ func openTerminal(ts *testscript.TestScript, command *exec.Cmd, screen io.Writer
 		_, _ = io.Copy(screen, keyboard) // ends with an error once the other side is closed
 	}()
 	ts.Defer(func() { _ = keyboard.Close() })
-	return keyboard, func() { _ = terminal.Close() }
+	return keyboard, func() { _ = terminal.Close() }, func() { <-drawn }
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func openTerminal(ts *testscript.TestScript, _ *exec.Cmd, _ io.Writer) (io.WriteCloser, func()) {
+func openTerminal(ts *testscript.TestScript, _ *exec.Cmd, _ io.Writer) (typed io.WriteCloser, attached, ended func()) {
 	ts.Fatalf("scripts with a terminal begin with [!linux] skip")
-	return nil, nil
+	return nil, nil, nil
 }
