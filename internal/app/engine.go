@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,27 +114,6 @@ func (a *App) startEngine(ctx context.Context, p *provider, feeding campaign.Fee
 	}
 	e.settler = status.NewReconciler(a.store, p.gateway, newContents(a, feeding), budget, a.log, a.reconciling(policies))
 	return e, nil
-}
-
-// unknownPolicies is what is to become of the unknown rows of every campaign
-// that has some: rows of two campaigns may contend for one message.
-func (a *App) unknownPolicies(ctx context.Context, running campaign.Campaign) (map[campaign.ID]campaign.UnknownPolicy, error) {
-	policies := map[campaign.ID]campaign.UnknownPolicy{running.ID: running.Spec.UnknownPolicy}
-	all, err := a.store.AllTotals(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for id, totals := range all {
-		if totals.ByStatus[campaign.StatusUnknown] == 0 || id == running.ID {
-			continue
-		}
-		other, err := a.store.Campaign(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		policies[id] = other.Spec.UnknownPolicy
-	}
-	return policies, nil
 }
 
 // recover brings the ledger into the state of a fresh start: calls that were
@@ -266,7 +246,7 @@ func (e *engine) lost(sender campaign.SenderID) func(ctx context.Context, all bo
 		if e.disk.isFull() {
 			return // nothing can be brought back; the next look may
 		}
-		before := time.Now().Add(-orDefault(e.tuning.lostAfter, lostAfter))
+		before := time.Now().Add(-cmp.Or(e.tuning.lostAfter, lostAfter))
 		if all {
 			before = time.Now()
 		}
@@ -295,66 +275,4 @@ func (e *engine) stop(ctx context.Context) error {
 	e.broker.Close()
 	_, unstageErr := e.store.Unstage(ctx, e.feeding.Campaign.ID, time.Time{})
 	return errors.Join(err, unstageErr)
-}
-
-// settlements writes outcomes, and shows what was accepted to the reconciler,
-// which measures with it how soon the provider's lists tell.
-type settlements struct {
-	ledger
-	settler *status.Reconciler
-	sender  campaign.Sender
-}
-
-func (s settlements) Settle(ctx context.Context, st campaign.Settlement) (campaign.Status, error) {
-	to, err := s.ledger.Settle(ctx, st)
-	if err == nil && to == campaign.StatusQueued {
-		s.settler.Accepted(campaign.Tracked{
-			Campaign: st.Task.Campaign, Seq: st.Task.Seq, Sender: s.sender, Chat: st.Task.Chat,
-			QueueID: st.Outcome.QueueID, UniqueID: st.Outcome.UniqueID, Status: to, QueuedAt: st.EndedAt,
-		})
-	}
-	return to, err
-}
-
-// tasks lets the dispatcher fetch from the stream.
-type tasks struct {
-	consumer *stream.Consumer
-	lost     func(ctx context.Context, all bool)
-	looked   time.Time // for lost rows; Fetch is for one goroutine
-}
-
-func (t *tasks) Fetch(ctx context.Context, limit int) ([]dispatcher.Delivery, error) {
-	fetched, err := t.consumer.Fetch(ctx, limit)
-	if errors.Is(err, stream.ErrRecreated) {
-		// Whatever the old stream held is gone.
-		t.lost(ctx, true)
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(fetched) == 0 && time.Since(t.looked) > lostEvery {
-		t.looked = time.Now()
-		t.lost(ctx, false)
-	}
-	deliveries := make([]dispatcher.Delivery, len(fetched))
-	for i, d := range fetched {
-		deliveries[i] = delivery{stream: d}
-	}
-	return deliveries, nil
-}
-
-// delivery translates verdicts for the stream.
-type delivery struct {
-	stream stream.Delivery
-}
-
-func (d delivery) Task() campaign.Task { return d.stream.Task }
-func (d delivery) Deliveries() int     { return d.stream.NumDelivered }
-
-func (d delivery) Settle(v campaign.Verdict, after time.Duration) error {
-	if v == campaign.VerdictLater {
-		return d.stream.Nak(after)
-	}
-	return d.stream.Ack()
 }

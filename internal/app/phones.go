@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ const (
 // other senders go on. So does this one, by itself, when it is connected.
 func (e *engine) watchPhone(ctx context.Context, i int) {
 	w := &phoneWatch{engine: e, sender: e.senders[i], gate: e.gates[i]}
-	tick := time.NewTicker(orDefault(e.tuning.phoneEvery, phoneEvery))
+	tick := time.NewTicker(cmp.Or(e.tuning.phoneEvery, phoneEvery))
 	defer tick.Stop()
 	for {
 		select {
@@ -97,7 +98,7 @@ func (w *phoneWatch) tell(ctx context.Context, roundOver bool) {
 // giveUpPhones pauses the campaign when every sender that has something to send
 // has been held for too long.
 func (e *engine) giveUpPhones(ctx context.Context) {
-	limit := orDefault(e.tuning.phoneGiveUp, phoneGiveUp)
+	limit := cmp.Or(e.tuning.phoneGiveUp, phoneGiveUp)
 	var last dispatcher.Held
 	for i, gate := range e.gates {
 		held, is := heldFor(gate, campaign.PauseDisconnected)
@@ -129,11 +130,4 @@ func (e *engine) hasWork(ctx context.Context, sender campaign.SenderID) bool {
 	whenever := time.Now().AddDate(1, 0, 0)
 	rows, err := e.store.Pending(ctx, e.feeding.Campaign.ID, sender, whenever, 1)
 	return err != nil || len(rows) > 0
-}
-
-func orDefault(d, fallback time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return fallback
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -18,7 +19,7 @@ const (
 // after a full disk, or with its files deleted under it, and still say that
 // all is well (stream page §5), so a message of our own must go through it.
 func (e *engine) supervise(ctx context.Context) {
-	tick := time.NewTicker(orDefault(e.tuning.healthEvery, healthEvery))
+	tick := time.NewTicker(cmp.Or(e.tuning.healthEvery, healthEvery))
 	defer tick.Stop()
 	failures, told := 0, false
 	for {

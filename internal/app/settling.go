@@ -5,7 +5,48 @@ import (
 	"sync"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/status"
 )
+
+// unknownPolicies is what is to become of the unknown rows of every campaign
+// that has some: rows of two campaigns may contend for one message.
+func (a *App) unknownPolicies(ctx context.Context, running campaign.Campaign) (map[campaign.ID]campaign.UnknownPolicy, error) {
+	policies := map[campaign.ID]campaign.UnknownPolicy{running.ID: running.Spec.UnknownPolicy}
+	all, err := a.store.AllTotals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for id, totals := range all {
+		if totals.ByStatus[campaign.StatusUnknown] == 0 || id == running.ID {
+			continue
+		}
+		other, err := a.store.Campaign(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		policies[id] = other.Spec.UnknownPolicy
+	}
+	return policies, nil
+}
+
+// settlements writes outcomes, and shows what was accepted to the reconciler,
+// which measures with it how soon the provider's lists tell.
+type settlements struct {
+	ledger
+	settler *status.Reconciler
+	sender  campaign.Sender
+}
+
+func (s settlements) Settle(ctx context.Context, st campaign.Settlement) (campaign.Status, error) {
+	to, err := s.ledger.Settle(ctx, st)
+	if err == nil && to == campaign.StatusQueued {
+		s.settler.Accepted(campaign.Tracked{
+			Campaign: st.Task.Campaign, Seq: st.Task.Seq, Sender: s.sender, Chat: st.Task.Chat,
+			QueueID: st.Outcome.QueueID, UniqueID: st.Outcome.UniqueID, Status: to, QueuedAt: st.EndedAt,
+		})
+	}
+	return to, err
+}
 
 // contents renders the message of a row again, for finding it in the
 // provider's lists. Template and row are frozen, so the same message comes
