@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -122,6 +123,9 @@ type call struct {
 	upload *upload
 	limit  int64    // bytes of the answer that are read
 	own    []string // texts of the request that no error may repeat
+
+	// stream, if not nil, reads the body of a 2xx answer as it comes.
+	stream func(io.Reader) error
 }
 
 // answer is what came back with a 2xx status. Its body belongs to the pool
@@ -129,7 +133,8 @@ type call struct {
 type answer struct {
 	Meta
 
-	body *bytes.Buffer
+	body *bytes.Buffer // of one that was streamed, the beginning
+	odd  error         // what call.stream made of it
 	html bool
 	cut  *TransportError // the body ended before its end; nil if whole
 	long bool            // the body is longer than the limit
@@ -163,11 +168,7 @@ func (c *Client) do(ctx context.Context, call call) (*answer, error) {
 	a.body, _ = c.answers.Get().(*bytes.Buffer)
 	a.body.Reset()
 	a.html = strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
-	// Reading one byte past the limit tells a long answer from one that just
-	// fits, and reading to the end lets the connection be used again.
-	_, err = io.Copy(a.body, io.LimitReader(resp.Body, call.limit+1))
-	a.long = int64(a.body.Len()) > call.limit
-	if err != nil {
+	if err := a.read(resp.Body, call); err != nil {
 		a.cut = c.transportError(call, StageMaybeSent, a.Meta, err)
 	}
 	if resp.StatusCode/100 != 2 {
@@ -175,6 +176,46 @@ func (c *Client) do(ctx context.Context, call call) (*answer, error) {
 		return nil, c.apiError(call, a)
 	}
 	return a, nil
+}
+
+// read takes the body, and says what kept it from coming whole. Reading one byte
+// past the limit tells a long answer from one that just fits, and reading to
+// the end lets the connection be used again.
+func (a *answer) read(body io.Reader, call call) error {
+	in := &meter{Reader: io.LimitReader(body, call.limit+1)}
+	if call.stream != nil && a.HTTPStatus/100 == 2 {
+		a.odd = call.stream(io.TeeReader(in, &head{a.body}))
+		_, _ = io.Copy(io.Discard, in)
+	} else {
+		_, _ = io.Copy(a.body, in)
+	}
+	a.long = in.n > call.limit
+	return in.err
+}
+
+// meter counts what is read, and keeps the error that ended it.
+type meter struct {
+	io.Reader
+
+	n   int64
+	err error // nil for the end
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	m.n += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		m.err = err
+	}
+	return n, err
+}
+
+// head keeps as much of what is written as tells what kind of answer it is.
+type head struct{ kept *bytes.Buffer }
+
+func (h *head) Write(p []byte) (int, error) {
+	h.kept.Write(p[:min(len(p), max(0, maxRaw-h.kept.Len()))])
+	return len(p), nil
 }
 
 // release gives the answer's body back. A very large one is left to the
@@ -338,6 +379,18 @@ func get[T any](ctx context.Context, c *Client, call call, read func([]byte) (T,
 		return zero, a.Meta, err
 	}
 	return v, a.Meta, nil
+}
+
+// stream is get for an answer that is not held. After an error, what read has
+// made of it does not count.
+func (c *Client) stream(ctx context.Context, call call, read func(io.Reader) error) (Meta, error) {
+	call.limit, call.stream = maxListAnswer, read
+	a, err := c.do(ctx, call)
+	if err != nil {
+		return metaOf(err), err
+	}
+	defer c.release(a)
+	return a.Meta, a.unusable(call.op, a.odd)
 }
 
 func decodeOne[T any](b []byte) (v T, err error) {

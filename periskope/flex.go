@@ -1,9 +1,11 @@
 package periskope
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -131,7 +133,11 @@ func (f FlexTime) MarshalJSON() ([]byte, error) {
 // empty (encoding/json reads the rest all the same); only what is no JSON, or
 // altogether something else, is an error.
 func decode(b []byte, v any) error {
-	err := json.Unmarshal(b, v)
+	return tolerate(json.Unmarshal(b, v))
+}
+
+// tolerate forgives a field of another type than expected.
+func tolerate(err error) error {
 	var odd *json.UnmarshalTypeError
 	if errors.As(err, &odd) && odd.Field != "" {
 		return nil
@@ -169,4 +175,49 @@ func decodeList[T any](b []byte) ([]T, error) {
 	var list []T
 	err := decode(b, &list)
 	return list, err
+}
+
+// eachOf is decodeList for a list that may be too long to be held: what comes
+// as an array is read element by element, and each is shown and let go. After
+// an error, what was shown does not count.
+func eachOf[T any](r io.Reader, show func(T)) error {
+	text := bufio.NewReader(r)
+	if first, err := firstOf(text); err != nil || first != '[' {
+		rest, _ := io.ReadAll(text) // an answer that was cut says so itself
+		list, err := decodeList[T](rest)
+		for _, element := range list {
+			show(element)
+		}
+		return err
+	}
+	in := json.NewDecoder(text)
+	if _, err := in.Token(); err != nil {
+		return err
+	}
+	for in.More() {
+		var element T
+		if err := tolerate(in.Decode(&element)); err != nil {
+			return err
+		}
+		show(element)
+	}
+	if _, err := in.Token(); err != nil { // the closing bracket
+		return err
+	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return errors.Join(errTrailing, err)
+	}
+	return nil
+}
+
+var errTrailing = errors.New("the answer goes on after its end")
+
+// firstOf is the first byte that is no space; it is left to be read.
+func firstOf(text *bufio.Reader) (byte, error) {
+	for {
+		b, err := text.ReadByte()
+		if err != nil || !strings.ContainsRune(" \t\r\n", rune(b)) {
+			return b, errors.Join(err, text.UnreadByte())
+		}
+	}
 }

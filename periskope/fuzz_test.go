@@ -185,8 +185,9 @@ func FuzzAPIError(f *testing.F) {
 	})
 }
 
-// FuzzJobs: a list is read whole or not at all, times are of this age, and
-// what can be printed of a job has no long run of digits in it.
+// FuzzJobs: a list is read whole or not at all, one by one as in one piece,
+// times are of this age, and what can be printed of a job has no long run of
+// digits in it.
 func FuzzJobs(f *testing.F) {
 	f.Add([]byte(`[{"queue_id":"q","timeline":{"sent_at":1},"ack":"3","id":{"id":"x"}}]`))
 	f.Add([]byte(`{"data":[{"id":"q","message_id":"true_a_b","finishedTimestamp":1737373510691,"status":"completed"}]}`))
@@ -197,11 +198,15 @@ func FuzzJobs(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
+		body = bytes.TrimSpace(body) // what is around a list makes no difference
 		jobs, err := decodeJobs(body)
 		if err != nil && jobs != nil {
 			t.Fatal("jobs beside an error")
 		}
-		if err == nil && !json.Valid(bytes.TrimSpace(body)) {
+		if whole, wholeErr := decodeList[wireJob](body); (err == nil) != (wholeErr == nil) || err == nil && len(jobs) != len(whole) {
+			t.Fatalf("%d jobs, %v; in one piece %d, %v: %q", len(jobs), err, len(whole), wholeErr, body)
+		}
+		if err == nil && !json.Valid(body) {
 			t.Fatalf("jobs out of %q", body)
 		}
 		for _, job := range jobs {

@@ -1,10 +1,12 @@
 package periskope
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -195,15 +197,15 @@ func (c *Client) status(ctx context.Context, op, phone, route, uniqueID string) 
 var errNothing = errors.New("the answer holds nothing")
 
 func decodeJobs(b []byte) ([]Job, error) {
-	wires, err := decodeList[wireJob](b)
-	if err != nil {
+	var jobs []Job
+	if err := eachJob(bytes.NewReader(b), func(job Job) { jobs = append(jobs, job) }); err != nil {
 		return nil, err
 	}
-	jobs := make([]Job, len(wires))
-	for i, wire := range wires {
-		jobs[i] = wire.job()
-	}
 	return jobs, nil
+}
+
+func eachJob(r io.Reader, show func(Job)) error {
+	return eachOf(r, func(wire wireJob) { show(wire.job()) })
 }
 
 // QueueFilter narrows a job list. The zero filter asks for every job of the
@@ -217,16 +219,35 @@ type QueueFilter struct {
 // asks the deprecated one (GET /queue/jobs). Jobs that were not asked for are
 // left out whatever the provider answers.
 func (c *Client) Queues(ctx context.Context, phone string, filter QueueFilter) ([]Job, Meta, error) {
+	var jobs []Job
+	meta, err := c.EachJob(ctx, phone, filter, func(job Job) { jobs = append(jobs, job) })
+	if err != nil {
+		return nil, meta, err
+	}
+	return jobs, meta, nil
+}
+
+// EachJob is Queues for a list that need not be held: a phone may have tens of
+// thousands of jobs. It shows them one by one, in the provider's order. After
+// an error, what was shown does not count.
+func (c *Client) EachJob(ctx context.Context, phone string, filter QueueFilter, show func(Job)) (Meta, error) {
 	const op = "list jobs"
 	if err := needPhone(op, phone); err != nil {
-		return nil, Meta{}, err
+		return Meta{}, err
 	}
 	body, err := json.Marshal(filter)
 	if err != nil {
-		return nil, Meta{}, &ArgumentError{Op: op, Name: "queue_id", What: "cannot be written as JSON"}
+		return Meta{}, &ArgumentError{Op: op, Name: "queue_id", What: "cannot be written as JSON"}
+	}
+	read := func(r io.Reader) error {
+		return eachJob(r, func(job Job) {
+			if filter.matches(job) {
+				show(job)
+			}
+		})
 	}
 	request := call{op: op, method: http.MethodPost, url: c.url(nil, "message", "queues"), phone: phone, body: body}
-	jobs, meta, err := get(ctx, c, request, decodeJobs)
+	meta, err := c.stream(ctx, request, read)
 	if missing(err, http.StatusNotFound, http.StatusMethodNotAllowed) {
 		// The body of the deprecated call, which the client package types, is
 		// not sent: proxies drop bodies of GET requests.
@@ -238,21 +259,12 @@ func (c *Client) Queues(ctx context.Context, phone string, filter QueueFilter) (
 			query.Set("broadcast_id", filter.BroadcastID)
 		}
 		request := call{op: op, method: http.MethodGet, url: c.url(query, "queue", "jobs"), phone: phone}
-		old, oldMeta, oldErr := get(ctx, c, request, decodeJobs)
+		oldMeta, oldErr := c.stream(ctx, request, read)
 		if !missing(oldErr, http.StatusNotFound, http.StatusMethodNotAllowed) {
-			jobs, meta, err = old, oldMeta, oldErr
+			meta, err = oldMeta, oldErr
 		}
 	}
-	if err != nil {
-		return nil, meta, err
-	}
-	asked := jobs[:0]
-	for _, job := range jobs {
-		if filter.matches(job) {
-			asked = append(asked, job)
-		}
-	}
-	return asked, meta, nil
+	return meta, err
 }
 
 func (f QueueFilter) matches(j Job) bool {
