@@ -223,23 +223,37 @@ func (m *matching) doubt(i, j int, same, alike bool) Doubt {
 	return ""
 }
 
-// concerning is the candidates that bear on any of the rows; a job list may
-// hold thousands that do not.
+// concerning is the candidates that bear on any of the rows.
 func concerning(rows []Sought, candidates []campaign.Candidate) []campaign.Candidate {
-	here, saying := map[string]bool{}, map[string][]string{}
-	for _, row := range rows {
-		at := address(row.Row.Chat)
-		here[at] = true
-		if row.Readable {
-			saying[row.Text] = append(saying[row.Text], at)
-		}
-	}
-	var list []campaign.Candidate
-	for _, c := range candidates {
-		at := address(c.Chat)
-		if here[at] || slices.ContainsFunc(saying[plain(c.Text)], func(chat string) bool { return alike(at, chat) }) {
-			list = append(list, c)
+	c, list := newConcern(rows), []campaign.Candidate(nil)
+	for _, candidate := range candidates {
+		if c.about(candidate) {
+			list = append(list, candidate)
 		}
 	}
 	return list
+}
+
+// concern tells the candidates that bear on some rows from the others: a job
+// list may hold tens of thousands that do not.
+type concern struct {
+	here   map[string]bool     // addresses
+	saying map[string][]string // text → addresses
+}
+
+func newConcern(rows []Sought) concern {
+	c := concern{here: map[string]bool{}, saying: map[string][]string{}}
+	for _, row := range rows {
+		at := address(row.Row.Chat)
+		c.here[at] = true
+		if row.Readable {
+			c.saying[row.Text] = append(c.saying[row.Text], at)
+		}
+	}
+	return c
+}
+
+func (c concern) about(candidate campaign.Candidate) bool {
+	at := address(candidate.Chat)
+	return c.here[at] || slices.ContainsFunc(c.saying[plain(candidate.Text)], func(chat string) bool { return alike(at, chat) })
 }

@@ -21,9 +21,9 @@ type glance struct {
 	sender campaign.Sender
 	began  time.Time
 
-	jobs    []campaign.Candidate
-	noJobs  bool // there is no job list
-	jobIDs  map[string]campaign.Status
+	jobs    []campaign.Candidate       // those that bear on the rows
+	noJobs  bool                       // there is no job list
+	jobIDs  map[string]campaign.Status // of all jobs
 	chats   map[string]*chatGlance
 	noChats bool // there are no message lists
 	failed  int
@@ -46,7 +46,7 @@ func (r *Reconciler) pass(ctx context.Context, sender campaign.Sender, trails, d
 	if err := r.check(ctx, sender); err != nil {
 		return err
 	}
-	if err := r.readJobs(ctx, g); err != nil {
+	if err := r.readJobs(ctx, g, trails); err != nil {
 		return err
 	}
 	trails, err := r.adopt(ctx, g, trails)
@@ -95,16 +95,28 @@ func (r *Reconciler) check(ctx context.Context, sender campaign.Sender) error {
 	return r.ask(ctx, "asking for the phone", func() error { return r.lists.Check(ctx, sender) })
 }
 
-func (r *Reconciler) readJobs(ctx context.Context, g *glance) error {
-	return r.ask(ctx, "listing jobs", func() (err error) {
-		g.jobs, err = r.lists.Jobs(ctx, g.sender)
-		if campaign.CodeOf(err) == campaign.CodeNotFound {
-			g.noJobs, err = true, nil
-		}
-		for _, c := range g.jobs {
+// readJobs keeps of the list what bears on the rows: the rest of the pass waits
+// for the budget, request by request, and the list may be long. A row whose
+// message could not be had yet may turn out to be about any of them.
+func (r *Reconciler) readJobs(ctx context.Context, g *glance, trails []*trail) error {
+	rows, all := make([]Sought, len(trails)), false
+	for i, t := range trails {
+		rows[i] = r.seek(ctx, t)
+		all = all || t.sought == nil
+	}
+	relevant := newConcern(rows)
+	return r.ask(ctx, "listing jobs", func() error {
+		err := r.lists.Jobs(ctx, g.sender, func(c campaign.Candidate) {
 			for _, id := range idsOf(c) {
 				g.jobIDs[id] = c.Status
 			}
+			if all || relevant.about(c) {
+				g.jobs = append(g.jobs, c)
+			}
+		})
+		if campaign.CodeOf(err) == campaign.CodeNotFound {
+			g.noJobs, g.jobs, g.jobIDs = true, nil, map[string]campaign.Status{}
+			return nil
 		}
 		return err
 	})

@@ -52,8 +52,9 @@ type UnknownLedger interface {
 // Jobs is the provider's queue. Errors have a campaign.Code; CodeNotFound says
 // that there is no such list.
 type Jobs interface {
-	// Jobs is every job of the phone that may be ours.
-	Jobs(ctx context.Context, sender campaign.Sender) ([]campaign.Candidate, error)
+	// Jobs shows every job of the phone that may be ours; there may be tens of
+	// thousands. After an error, what was shown does not count.
+	Jobs(ctx context.Context, sender campaign.Sender, show func(campaign.Candidate)) error
 	// Visible says whether the job is in the list.
 	Visible(ctx context.Context, sender campaign.Sender, queueID string) (bool, error)
 }

@@ -199,11 +199,14 @@ func (s *shelf) list(list []shown, keep func(shown) bool) []campaign.Candidate {
 	return out
 }
 
-func (s *shelf) Jobs(context.Context, campaign.Sender) ([]campaign.Candidate, error) {
+func (s *shelf) Jobs(_ context.Context, _ campaign.Sender, show func(campaign.Candidate)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
-	return s.list(s.jobs, func(shown) bool { return s.jobsErr == nil }), s.jobsErr
+	for _, c := range s.list(s.jobs, func(shown) bool { return true }) {
+		show(c) // an error may come after half a list
+	}
+	return s.jobsErr
 }
 
 func (s *shelf) Visible(_ context.Context, _ campaign.Sender, queueID string) (bool, error) {

@@ -65,7 +65,7 @@ func TestNothingLeaks(t *testing.T) {
 			values = []any{evidence, err, gateway.Check(t.Context(), sender)}
 			_, err = gateway.Status(t.Context(), sender, campaign.Tracked{QueueID: testQueue})
 			values = append(values, err)
-			jobs, err := gateway.Jobs(t.Context(), sender)
+			jobs, err := jobsOf(t, gateway, sender)
 			values = append(values, jobs, err)
 			messages, err := gateway.Messages(t.Context(), sender, testNumber+"@c.us", time.Time{})
 			values = append(values, messages, err)

@@ -19,24 +19,28 @@ const (
 	maxPages = 50  // of one chat; a longer list is none that can be read whole
 )
 
-// Jobs is every job of the phone that may be one of ours, whoever it goes to:
-// all but those of broadcasts and of people. Errors carry a campaign.Code, as
-// Status gives it; CodeNotFound says that there is no list that can be read.
-func (g *Gateway) Jobs(ctx context.Context, sender campaign.Sender) ([]campaign.Candidate, error) {
-	jobs, _, err := g.client.Queues(ctx, string(sender.Phone), periskope.QueueFilter{})
-	if err != nil {
-		return nil, g.explainList("list the provider's jobs", sender, err)
-	}
-	list := make([]campaign.Candidate, 0, len(jobs))
-	for _, job := range jobs {
+// Jobs shows every job of the phone that may be one of ours, whoever it goes
+// to: all but those of broadcasts and of people. After an error, what was shown
+// does not count. Errors carry a campaign.Code, as Status gives it;
+// CodeNotFound says that there is no list that can be read.
+func (g *Gateway) Jobs(ctx context.Context, sender campaign.Sender, show func(campaign.Candidate)) error {
+	const what = "list the provider's jobs"
+	odd := false
+	_, err := g.client.EachJob(ctx, string(sender.Phone), periskope.QueueFilter{}, func(job periskope.Job) {
 		switch {
 		case job.QueueID == "" && job.UniqueID == "":
-			return nil, g.oddList("list the provider's jobs")
+			odd = true
 		case job.BroadcastID == "" && byAPI(job.PerformedBy):
-			list = append(list, jobCandidate(job))
+			show(jobCandidate(job))
 		}
+	})
+	switch {
+	case err != nil:
+		return g.explainList(what, sender, err)
+	case odd:
+		return g.oddList(what)
 	}
-	return list, nil
+	return nil
 }
 
 // Visible says whether the job is in the provider's list by now.

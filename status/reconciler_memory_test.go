@@ -1,0 +1,67 @@
+package status_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/ratelimit"
+	"github.com/herald-campaigns/herald/status"
+)
+
+// longList is a provider that shows every job the phone ever had, and says how
+// much memory there is in use when a chat is listed: a pass waits there for its
+// requests.
+type longList struct {
+	*shelf
+	others   int // jobs that are somebody else's
+	textSize int // of each, in bytes
+	inUse    []uint64
+}
+
+func (l *longList) Jobs(ctx context.Context, sender campaign.Sender, show func(campaign.Candidate)) error {
+	for i := range l.others {
+		id := fmt.Sprintf("other-%d", i)
+		show(campaign.Candidate{
+			Source: campaign.EvidenceJobs, QueueID: "q" + id, Chat: campaign.ChatID(fmt.Sprintf("919999%06d@c.us", i)),
+			Text: strings.Repeat("x", l.textSize), At: time.Now(), Status: campaign.StatusRead,
+		})
+	}
+	return l.shelf.Jobs(ctx, sender, show)
+}
+
+func (l *longList) Messages(ctx context.Context, sender campaign.Sender, chat campaign.ChatID, since time.Time) ([]campaign.Candidate, error) {
+	runtime.GC()
+	var now runtime.MemStats
+	runtime.ReadMemStats(&now)
+	l.inUse = append(l.inUse, now.HeapAlloc)
+	return l.shelf.Messages(ctx, sender, chat, since)
+}
+
+// TestLongJobListIsNotKept: the list of a phone that has sent for weeks has tens
+// of thousands of jobs, of which a handful bear on the rows.
+func TestLongJobListIsNotKept(t *testing.T) { //nolint:paralleltest // it measures memory
+	simulate(t, func(l *lab) {
+		l.lose(1, asha, "Hi Asha")
+		provider := &longList{shelf: l.shelf, others: 20_000, textSize: 2 << 10}
+		var before runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		r := status.NewReconciler(l.book, provider, l.book, ratelimit.New(ratelimit.Config{PerSecond: l.pace}), slog.New(slog.DiscardHandler), l.cfg)
+		if err := r.Round(l.t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(provider.inUse) == 0 {
+			t.Fatal("no chat was listed")
+		}
+		texts := uint64(provider.others * provider.textSize)
+		if kept := provider.inUse[0] - min(before.HeapAlloc, provider.inUse[0]); kept > texts/4 {
+			t.Errorf("%d MiB are kept while chats are listed, of %d MiB of texts", kept>>20, texts>>20)
+		}
+	})
+}
