@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 )
 
 const (
-	// sendDeadline is how old a claim may be when its call begins (reliability
-	// page §4, rule 8). A process that was frozen in between, or waited too
-	// long for its ledger, gives the row back instead.
+	// sendDeadline is how old a claim may be when the first byte of its message
+	// leaves (reliability page §4, rule 8). A process that was frozen in between,
+	// or waited too long for its ledger or a connection, gives the row back
+	// instead. What remains is a freeze between the last look at the clock and
+	// the system call that writes.
 	sendDeadline = 5 * time.Second
 	// slowClaim is how long a claim may take before somebody is told: the disk
 	// is too slow for the pace.
@@ -30,7 +33,10 @@ const (
 	mostSettleRetry = 5 * time.Second
 )
 
-var errSettleTimeout = errors.New("the ledger could not be written in time")
+var (
+	errSettleTimeout = errors.New("the ledger could not be written in time")
+	errLate          = errors.New("the intent is too old for its call, or the lease is over")
+)
 
 // attempt handles one delivery: claim, send, settle, verdict.
 func (d *Dispatcher) attempt(ctx context.Context, delivery Delivery, lease campaign.Lease, held func() bool, probe bool) {
@@ -69,16 +75,16 @@ func (d *Dispatcher) handle(intake context.Context, delivery Delivery, lease cam
 		d.breaker.released(probe)
 		return d.refused(claim)
 	}
-	if age := d.age(asked); age > sendDeadline || !held() {
+	outcome, late := d.send(ctx, task, asked, held)
+	if late {
 		d.breaker.released(probe)
 		d.late.met(ctx, d.Log, slog.LevelWarn, "the intent is too old for its call or the lease is over, row given back",
-			"campaign_id", task.Campaign, "row", task.Seq, "age", age, "limit", sendDeadline)
+			"campaign_id", task.Campaign, "row", task.Seq, "age", d.age(asked), "limit", sendDeadline)
 		d.keep(intake, task, "give back", func(ctx context.Context) error { return d.Claims.GiveBack(ctx, task, lease.Epoch) })
 		return campaign.VerdictDone, 0
 	}
 	d.late.over(ctx, d.Log, "intents are young enough again")
 
-	outcome := d.Gateway.Send(ctx, d.cfg.Sender, task)
 	// Counted before it is written, which may take long: the calls behind this
 	// one must not wait for the ledger to learn that they are hopeless.
 	hopeless := d.Rejections.observe(task.Campaign, outcome)
@@ -107,6 +113,33 @@ func (d *Dispatcher) handle(intake context.Context, delivery Delivery, lease cam
 		d.pause(ctx, task.Campaign, campaign.PauseFailureRate, hopeless)
 	}
 	return campaign.VerdictDone, 0
+}
+
+// send makes the call of a claim that was asked for at the time given, unless
+// that is too long ago or the lease is no longer held when the first byte of
+// the message would leave. Late says that nothing was sent for that reason.
+func (d *Dispatcher) send(ctx context.Context, task campaign.Task, asked time.Time, held func() bool) (outcome campaign.Outcome, late bool) {
+	var refused atomic.Bool
+	begin := func() error {
+		if d.age(asked) <= sendDeadline && held() {
+			return nil
+		}
+		refused.Store(true)
+		return errLate
+	}
+	// The gateway asks again when it has a connection; what is late already
+	// needs none.
+	if begin() != nil {
+		return campaign.Outcome{}, true
+	}
+	started := d.cfg.Clock()
+	outcome = d.Gateway.Send(ctx, d.cfg.Sender, task, begin)
+	if outcome.Kind != campaign.OutcomeUnavailable {
+		return outcome, false // something may have left, or was answered
+	}
+	// A process that stood still finds every timer of its call expired, so the
+	// gateway may give up before it asks. That is no failure of the API either.
+	return outcome, refused.Load() || d.age(started) > sendDeadline || !held()
 }
 
 // unclaimed is what becomes of a task whose intent could not be written.

@@ -43,7 +43,10 @@ type Settlements interface {
 
 // Gateway makes one call of the send API.
 type Gateway interface {
-	Send(ctx context.Context, sender campaign.Sender, task campaign.Task) campaign.Outcome
+	// Send asks begin right before the first byte of the message leaves. An
+	// error keeps it from leaving, and is OutcomeUnavailable. begin may be
+	// called from any goroutine.
+	Send(ctx context.Context, sender campaign.Sender, task campaign.Task, begin func() error) campaign.Outcome
 }
 
 // Pace says when the next call may go out.

@@ -334,6 +334,139 @@ func TestFrozenProcessGivesTheRowBack(t *testing.T) {
 	}
 }
 
+// TestLateFirstByteIsGivenBack: the call had begun in time, and then stood
+// still or lost its lease before the first byte. That says nothing of the API:
+// no attempt is counted and the breaker does not hear of it.
+func TestLateFirstByteIsGivenBack(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		dial, frozen time.Duration
+		lost         bool
+		late         bool
+	}{
+		"in time":                         {dial: 4 * time.Second},
+		"a connection took too long":      {dial: 6 * time.Second, late: true},
+		"frozen, monotonic clock as well": {frozen: 10 * time.Minute, late: true},
+		"the lease is over":               {lost: true, late: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const rows = 12
+				w := newWorld(t, rows, accept)
+				var text bytes.Buffer
+				w.log = slog.New(slog.NewTextHandler(&text, nil))
+				var ahead time.Duration // of the wall clock only
+				held, hurt := true, map[int64]bool{}
+				var d *Dispatcher
+				w.dials = func(row int64) {
+					held = true
+					d.breaker.mu.Lock()
+					if n := d.breaker.failures; n > 0 {
+						t.Errorf("the breaker counted %d failures", n)
+					}
+					d.breaker.mu.Unlock()
+					if hurt[row] {
+						return
+					}
+					hurt[row] = true
+					pause(t.Context(), test.dial)
+					ahead += test.frozen
+					held = !test.lost
+				}
+				cfg := Config{
+					Pace: campaign.Pace{InFlight: 1}, Streak: 2,
+					Clock: func() time.Time { return time.Now().Round(0).Add(ahead) },
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+				defer cancel()
+				// The lease is back by the next claim: only the first byte met
+				// its end.
+				w.claims = func(campaign.Intent) error { held = true; return nil }
+				d = w.dispatcher(cfg)
+				if err := d.Run(ctx, campaign.Lease{Epoch: 1}, func() bool { return held }); err != nil {
+					t.Errorf("Run = %v", err)
+				}
+				want := 0
+				if test.late {
+					want = rows
+				}
+				if w.gaveBack != want || len(w.requests) != rows || w.paused != "" {
+					t.Errorf("%d given back, %d sent, paused %q; want %d, %d", w.gaveBack, len(w.requests), w.paused, want, rows)
+				}
+				for row, n := range w.attempts {
+					if n != 1 {
+						t.Errorf("row %d used %d attempts", row, n)
+					}
+				}
+				if told := strings.Contains(text.String(), "row given back"); told != test.late {
+					t.Errorf("told: %t\n%s", told, text.String())
+				}
+			})
+		})
+	}
+}
+
+// TestCallThatSleptIsGivenBack: the process stood still in the middle of a
+// call, and the gateway gave it up before it asked. That was not the API.
+func TestCallThatSleptIsGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, accept)
+		var ahead time.Duration // of the wall clock
+		d := w.dispatcher(Config{
+			Pace:  campaign.Pace{InFlight: 1},
+			Clock: func() time.Time { return time.Now().Round(0).Add(ahead) },
+		})
+		d.Gateway = gatewayFunc(func(task campaign.Task, begin func() error) campaign.Outcome {
+			if ahead == 0 {
+				ahead = 10 * time.Minute
+				return campaign.Outcome{Kind: campaign.OutcomeUnavailable, Detail: "no answer within 30s"}
+			}
+			return w.Send(t.Context(), campaign.Sender{}, task, begin)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := d.Run(ctx, campaign.Lease{Epoch: 1}, func() bool { return true }); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		if w.gaveBack != 1 || w.attempts[1] != 1 || len(w.requests) != 1 {
+			t.Errorf("%d given back, %d attempts, %d sent", w.gaveBack, w.attempts[1], len(w.requests))
+		}
+	})
+}
+
+// gatewayFunc is a gateway of the test's own.
+type gatewayFunc func(task campaign.Task, begin func() error) campaign.Outcome
+
+func (f gatewayFunc) Send(_ context.Context, _ campaign.Sender, task campaign.Task, begin func() error) campaign.Outcome {
+	return f(task, begin)
+}
+
+// TestRefusedButDoubtfulIsNotGivenBack: a gateway that was told not to begin
+// and yet cannot swear that nothing left makes the row unknown.
+func TestRefusedButDoubtfulIsNotGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, nil)
+		held := true
+		d := w.dispatcher(Config{Pace: campaign.Pace{InFlight: 1}})
+		d.Gateway = gatewayFunc(func(_ campaign.Task, begin func() error) campaign.Outcome {
+			held = false
+			_ = begin()
+			return campaign.Outcome{Kind: campaign.OutcomeUnknown}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := d.Run(ctx, campaign.Lease{Epoch: 1}, func() bool { return held }); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		if w.gaveBack > 0 || w.status[1] != campaign.StatusUnknown {
+			t.Errorf("%d given back, row is %s", w.gaveBack, w.status[1])
+		}
+	})
+}
+
 // TestTaskWithoutAnOutcomeIsSetAside: the stream is rid of a task whose intent
 // can never be written; its row stays, and is handed over anew by the sweep for
 // lost rows (internal/app). That is told.

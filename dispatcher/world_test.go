@@ -20,6 +20,7 @@ type world struct {
 	gap    time.Duration                                               // of the pace
 	answer func(at time.Time, row int64, attempt int) campaign.Outcome // of the API
 	claims func(in campaign.Intent) error                              // before each claim; may be nil
+	dials  func(row int64)                                             // before the first byte of each call; may be nil
 	log    *slog.Logger
 
 	hold       *Hold
@@ -144,7 +145,13 @@ func (w *world) Settle(_ context.Context, s campaign.Settlement) (campaign.Statu
 
 func (w *world) BlockSender(context.Context, campaign.Lease, time.Time) error { return nil }
 
-func (w *world) Send(_ context.Context, _ campaign.Sender, task campaign.Task) campaign.Outcome {
+func (w *world) Send(_ context.Context, _ campaign.Sender, task campaign.Task, begin func() error) campaign.Outcome {
+	if w.dials != nil {
+		w.dials(task.Seq)
+	}
+	if err := begin(); err != nil {
+		return campaign.Outcome{Kind: campaign.OutcomeUnavailable, Detail: err.Error()}
+	}
 	w.mu.Lock()
 	w.requests = append(w.requests, request{task.Seq, time.Now()})
 	attempt := w.attempts[task.Seq]

@@ -12,9 +12,10 @@ import (
 	"github.com/herald-campaigns/herald/periskope"
 )
 
-// benchRequest comes to about 400 bytes of JSON.
+// benchRequest comes to about 400 bytes of JSON, and has a Begin as every send
+// of a campaign has.
 func benchRequest() periskope.SendRequest {
-	return periskope.SendRequest{ChatID: testNumber + "@c.us", Message: strings.Repeat("Hi *Asha*, your slot is 4 pm & ", 11)}
+	return periskope.SendRequest{ChatID: testNumber + "@c.us", Message: strings.Repeat("Hi *Asha*, your slot is 4 pm & ", 11), Begin: func() error { return nil }}
 }
 
 func benchServer(b *testing.B) *httptest.Server {

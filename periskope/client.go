@@ -36,6 +36,7 @@ type Client struct {
 	// gets through httptrace.
 	traced  bool
 	timeout time.Duration
+	begin   time.Duration       // beginTimeout; tests shorten it
 	auth    func() *credentials // a function, so that fmt cannot print it, whatever the verb
 	agent   []string
 
@@ -65,6 +66,7 @@ func New(config Config) (*Client, error) {
 		base:      base,
 		transport: config.Transport,
 		timeout:   config.Timeout,
+		begin:     beginTimeout,
 		auth:      func() *credentials { return auth },
 		agent:     []string{config.UserAgent},
 		encoders:  &sync.Pool{New: func() any { return newEncoder() }},
@@ -121,8 +123,9 @@ type call struct {
 	phone  string // x-phone; "" sends none
 	body   []byte // JSON; nil for none
 	upload *upload
-	limit  int64    // bytes of the answer that are read
-	own    []string // texts of the request that no error may repeat
+	begin  func() error // see SendRequest.Begin; nil asks nobody
+	limit  int64        // bytes of the answer that are read
+	own    []string     // texts of the request that no error may repeat
 
 	// stream, if not nil, reads the body of a 2xx answer as it comes.
 	stream func(io.Reader) error
@@ -155,10 +158,33 @@ func (c *Client) do(ctx context.Context, call call) (*answer, error) {
 		call.upload.abandon()
 		return nil, c.transportError(call, StageNotSent, Meta{}, context.Cause(ctx))
 	}
+	gate := newGate(call.begin)
+	if gate != nil {
+		var giveUp context.CancelCauseFunc
+		ctx, giveUp = context.WithCancelCause(ctx)
+		defer time.AfterFunc(c.begin, func() {
+			if gate.shut(errNotBegun) {
+				giveUp(errNotBegun)
+			}
+		}).Stop()
+		defer giveUp(nil)
+	}
 	req := c.newRequest(httptrace.WithClientTrace(ctx, reach.trace()), call)
+	if gate != nil {
+		req.Body = gated{req.Body, gate}
+	}
 	// The transport is called without an http.Client around it: there is then
 	// nothing that follows a redirect, with or without the token.
 	resp, err := c.transport.RoundTrip(req)
+	if refusal := gate.refused(); refusal != nil && err == nil {
+		_ = resp.Body.Close() // an answer to the headers alone
+		err = refusal
+	}
+	// Whatever failed, the gate knows whether the message had begun: a process
+	// that stood still finds its call timed out before the body was asked for.
+	if err != nil && gate.shut(err) {
+		return nil, c.transportError(call, StageNotSent, Meta{}, gate.refused())
+	}
 	if err != nil {
 		return nil, c.transportError(call, reach.stage(c.traced), Meta{}, err)
 	}
@@ -253,8 +279,8 @@ func (c *Client) newRequest(ctx context.Context, call call) *http.Request {
 		header["Content-Type"] = contentTypeHeader
 		// The transport may still read the body after it returned, so body is
 		// never reused. NopCloser around a bytes.Reader is a type it knows to
-		// be in memory; with any other it writes the headers in a packet of
-		// their own.
+		// be in memory; with any other, as one behind a gate, it writes the
+		// headers in a packet of their own.
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(call.body)), int64(len(call.body))
 	}
 	return req.WithContext(ctx)

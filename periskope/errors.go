@@ -24,7 +24,7 @@ type Stage string
 
 // The stages. StageNotSent is certain; whatever is not is StageMaybeSent.
 const (
-	StageNotSent   Stage = "not_sent"   // no byte of the request left: name lookup, dial, TLS, or no connection in time
+	StageNotSent   Stage = "not_sent"   // no byte of the message left: name lookup, dial, TLS, no connection in time, or SendRequest.Begin
 	StageMaybeSent Stage = "maybe_sent" // a connection was had; the provider may have acted on the request
 )
 

@@ -33,6 +33,14 @@ type SendRequest struct {
 	Poll           *Poll
 	ReplyTo        string // id of a message in the same chat to quote
 	HideURLPreview bool
+
+	// Begin, if not nil, is asked once, right before the first byte of the
+	// message leaves: a connection is there then, and its headers may be on the
+	// way. An error keeps the message from leaving, now and later, and comes
+	// back in a *TransportError of StageNotSent. What allows it may still be
+	// followed by a system call that waits, and by a full send window. With it,
+	// a call that has not begun within 4 s is not made. It must not block.
+	Begin func() error
 }
 
 // Media is an attachment; exactly one of URL, FileData and File.
@@ -96,7 +104,7 @@ func (c *Client) Send(ctx context.Context, phone string, r SendRequest) (SendRes
 		r.Media.closeFile()
 		return SendResponse{}, err
 	}
-	call := call{op: op, method: http.MethodPost, url: c.sendURL, phone: phone, limit: maxSendAnswer, own: r.texts()}
+	call := call{op: op, method: http.MethodPost, url: c.sendURL, phone: phone, limit: maxSendAnswer, own: r.texts(), begin: r.Begin}
 	body, err := c.encode(r)
 	if err != nil {
 		r.Media.closeFile()

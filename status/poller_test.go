@@ -111,7 +111,7 @@ func newScene(t *testing.T, rows int, config sandbox.Config) *scene {
 	for _, row := range staged {
 		claim, err := sc.store.Claim(t.Context(), sc.seeded.Intent(row))
 		check(t, err)
-		outcome := gate.Send(t.Context(), sc.seeded.Sender, sc.seeded.Task(row))
+		outcome := gate.Send(t.Context(), sc.seeded.Sender, sc.seeded.Task(row), nil)
 		if outcome.Kind != campaign.OutcomeAccepted {
 			t.Fatalf("send: %s, %s", outcome.Kind, outcome.Detail)
 		}

@@ -71,7 +71,7 @@ func TestReconcilerOnTheLedger(t *testing.T) {
 		claim, err := store.Claim(t.Context(), seeded.Intent(row))
 		check(t, err)
 		settlement := seeded.Accepted(row, claim)
-		settlement.Outcome = gate.Send(t.Context(), seeded.Sender, seeded.Task(row))
+		settlement.Outcome = gate.Send(t.Context(), seeded.Sender, seeded.Task(row), nil)
 		settlement.EndedAt = time.Now()
 		if settlement.Outcome.Kind == campaign.OutcomeUnknown {
 			settlement.To = campaign.StatusUnknown

@@ -138,7 +138,7 @@ func (s *street) accept(seq int64) {
 	s.t.Helper()
 	s.reconciler()
 	chat := campaign.PersonChat(fmt.Sprintf("1201555%04d", 3000+seq))
-	outcome := s.gate.Send(s.t.Context(), streetSender, s.task(seq, chat, campaign.Message{Text: "Hi"}))
+	outcome := s.gate.Send(s.t.Context(), streetSender, s.task(seq, chat, campaign.Message{Text: "Hi"}), nil)
 	if outcome.Kind != campaign.OutcomeAccepted {
 		s.t.Fatalf("send: %s, %s", outcome.Kind, outcome.Detail)
 	}
@@ -165,7 +165,7 @@ func (s *street) neighbors() {
 func (s *street) lose(seq int64, chat campaign.ChatID, message campaign.Message) {
 	s.t.Helper()
 	claimed, task := time.Now(), s.task(seq, chat, message)
-	outcome := s.gate.Send(s.t.Context(), streetSender, task)
+	outcome := s.gate.Send(s.t.Context(), streetSender, task, nil)
 	if outcome.Kind != campaign.OutcomeUnknown {
 		s.t.Fatalf("send: %s, %s", outcome.Kind, outcome.Detail)
 	}
@@ -187,7 +187,7 @@ func (s *street) want(found, returned, assumed int, acceptances ...int) {
 	}
 	s.sim.ClearFaults()
 	for _, e := range s.returned {
-		if outcome := s.gate.Send(s.t.Context(), streetSender, s.sent[e.seq]); outcome.Kind != campaign.OutcomeAccepted {
+		if outcome := s.gate.Send(s.t.Context(), streetSender, s.sent[e.seq], nil); outcome.Kind != campaign.OutcomeAccepted {
 			s.t.Errorf("send again: %s", outcome.Detail)
 		}
 	}

@@ -13,40 +13,48 @@ import (
 	"github.com/herald-campaigns/herald/storage"
 )
 
-// TestFrozenBetweenIntentAndSend stops a process where it hurts most, for
-// longer than its lease lives, and lets it go on: the call that was about to
-// begin is given back, not made late.
-func TestFrozenBetweenIntentAndSend(t *testing.T) {
+// TestFrozenBeforeTheFirstByte stops a process where it hurts most, for longer
+// than its lease lives, and lets it go on: between the intent and the call, and
+// when the call has a connection already. Either is given back, not made late.
+func TestFrozenBeforeTheFirstByte(t *testing.T) {
 	t.Parallel()
-	const recipients, ttl = 60, 600 * time.Millisecond
-	th := newTheater(t, nil)
-	file := th.text(recipients, "pace: { rate: 200/s, in_flight: 1 }\n")
-	child := th.child(part{File: file, LeaseTTL: ttl}, faults.Plan{Point: faults.AfterIntent, Pass: 7, Act: faults.ActFreeze})
-	check(t, child.Start())
-	th.awaitFrozen(child.Process.Pid)
-	before, frozen := len(th.sim.Acceptances()), time.Now()
-	if before != 6 {
-		t.Errorf("%d messages were taken before the seventh call", before)
-	}
-	<-time.After(3 * ttl)
-	if n := len(th.sim.Acceptances()); n != before {
-		t.Errorf("a frozen process sent %d messages", n-before)
-	}
-	check(t, child.Process.Signal(syscall.SIGCONT))
-	check(t, child.Wait())
+	for _, point := range []faults.Point{faults.AfterIntent, faults.Connected} {
+		t.Run(string(point), func(t *testing.T) {
+			t.Parallel()
+			const recipients, ttl = 60, 600 * time.Millisecond
+			th := newTheater(t, nil)
+			file := th.text(recipients, "pace: { rate: 200/s, in_flight: 1 }\n")
+			child := th.child(part{File: file, LeaseTTL: ttl}, faults.Plan{Point: point, Pass: 7, Act: faults.ActFreeze})
+			check(t, child.Start())
+			th.awaitFrozen(child.Process.Pid)
+			before, frozen := len(th.sim.Acceptances()), time.Now()
+			if before != 6 {
+				t.Errorf("%d messages were taken before the seventh call", before)
+			}
+			<-time.After(3 * ttl)
+			if n := len(th.sim.Acceptances()); n != before {
+				t.Errorf("a frozen process sent %d messages", n-before)
+			}
+			check(t, child.Process.Signal(syscall.SIGCONT))
+			check(t, child.Wait())
 
-	a := th.open()
-	defer func() { check(t, a.Close()) }()
-	found := th.audit(a)
-	wantOnce(t, found)
-	if found.Found+found.Returned > 0 {
-		t.Errorf("nothing was ever under way while it stood still: %s", found)
+			a := th.open()
+			defer func() { check(t, a.Close()) }()
+			found := th.audit(a)
+			wantOnce(t, found)
+			if found.Found+found.Returned > 0 {
+				t.Errorf("nothing was ever under way while it stood still: %s", found)
+			}
+			if n := th.api.answered(200); n != recipients {
+				t.Errorf("%d calls were answered for %d recipients", n, recipients)
+			}
+			late := th.latest(a)
+			if late > time.Second {
+				t.Errorf("a call was made %s after its intent", late)
+			}
+			t.Logf("frozen for %s under a lease of %s; the latest call came %s after its intent; %s", time.Since(frozen).Round(time.Millisecond), ttl, late, found)
+		})
 	}
-	late := th.latest(a)
-	if late > time.Second {
-		t.Errorf("a call was made %s after its intent", late)
-	}
-	t.Logf("frozen for %s under a lease of %s; the latest call came %s after its intent; %s", time.Since(frozen).Round(time.Millisecond), ttl, late, found)
 }
 
 // TestFrozenAgainAndAgain stops a busy process at random instants for longer

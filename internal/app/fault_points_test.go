@@ -29,6 +29,8 @@ func TestCrashPoints(t *testing.T) {
 		{Point: faults.BeforeIntent, Pass: 17},
 		{Point: faults.AfterIntent, Pass: 1},
 		{Point: faults.AfterIntent, Pass: 17},
+		{Point: faults.Connected, Pass: 1},
+		{Point: faults.Connected, Pass: 17},
 		{Point: faults.HalfWritten, Pass: 1, Bytes: 0},
 		{Point: faults.HalfWritten, Pass: 2, Bytes: 1},
 		{Point: faults.HalfWritten, Pass: 17, Bytes: 150}, // in the header

@@ -21,6 +21,7 @@
 //	K0   before a batch of an import is written     Adding
 //	K1   before the intent commits                  Claims
 //	K2   after it, before anything is written       Claims
+//	K2b  a connection is had, nothing is written    Wire
 //	K3   after n bytes of the request               Wire, at the net.Conn
 //	K4   request written, no answer yet             Wire
 //	K5   accepted, answer not read                  Wire
@@ -29,5 +30,5 @@
 //	K8   inside reconciliation                      Wire, after each list read
 //	K9   inside a migration                         tested by package storage
 //
-// The letters are those of the reliability page, §3.1. K10 belongs to webhooks.
+// The letters are those of the reliability page, §3.1, which has no K2b. K10 belongs to webhooks.
 package faults

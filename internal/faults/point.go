@@ -19,6 +19,7 @@ const (
 	DuringImport   Point = "K0"
 	BeforeIntent   Point = "K1"
 	AfterIntent    Point = "K2"
+	Connected      Point = "K2b"
 	HalfWritten    Point = "K3"
 	Written        Point = "K4"
 	AnswerLost     Point = "K5"
@@ -30,7 +31,7 @@ const (
 // Points lists those that a Plan can name.
 func Points() []Point {
 	return []Point{
-		DuringImport, BeforeIntent, AfterIntent, HalfWritten, Written, AnswerLost, BeforeOutcome, AfterOutcome, InsideListRead,
+		DuringImport, BeforeIntent, AfterIntent, Connected, HalfWritten, Written, AnswerLost, BeforeOutcome, AfterOutcome, InsideListRead,
 	}
 }
 

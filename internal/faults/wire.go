@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Wire is an http.RoundTripper with the points of one call: K3 in the middle
-// of the request, K4 behind it, K5 before its answer is read, and K8 after an
+// Wire is an http.RoundTripper with the points of one call: K2b when it has a
+// connection, K3 in the middle of the request, K4 behind it, K5 before its answer is read, and K8 after an
 // answer that reconciliation reads. It reports its connections through
 // httptrace as *http.Transport does.
 type Wire struct {
@@ -46,6 +46,7 @@ func (w *Wire) RoundTrip(request *http.Request) (*http.Response, error) {
 	switch {
 	case isSend(request.Method, request.URL.Path):
 		request = request.WithContext(httptrace.WithClientTrace(request.Context(), &httptrace.ClientTrace{
+			GotConn: func(httptrace.GotConnInfo) { w.crash.Pass(Connected) },
 			WroteRequest: func(info httptrace.WroteRequestInfo) {
 				if info.Err == nil {
 					w.crash.Pass(Written)

@@ -155,7 +155,7 @@ func TestTransportFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := newGateway(t, test.config(t)).Send(t.Context(), testSender, testTask)
+			got := newGateway(t, test.config(t)).Send(t.Context(), testSender, testTask, nil)
 			if name == "reset before the request" && strings.Contains(got.Detail, "dial") {
 				test.want = campaign.OutcomeUnavailable // the reset came before the connection was had
 			}
@@ -220,7 +220,7 @@ func TestCutAtEveryByte(t *testing.T) {
 		if i == len(whole) {
 			want = campaign.OutcomeAccepted
 		}
-		if got := gateway.Send(t.Context(), testSender, testTask); got.Kind != want {
+		if got := gateway.Send(t.Context(), testSender, testTask, nil); got.Kind != want {
 			t.Fatalf("cut after %d of %d bytes: %s (%s), want %s", i, len(whole), got.Kind, got.Detail, want)
 		}
 	}
@@ -235,7 +235,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Cleanup(other.Close)
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		gateway := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, status) })
-		if got := gateway.Send(t.Context(), testSender, testTask); got.Kind != campaign.OutcomeUnknown || got.HTTPStatus != status {
+		if got := gateway.Send(t.Context(), testSender, testTask, nil); got.Kind != campaign.OutcomeUnknown || got.HTTPStatus != status {
 			t.Errorf("HTTP %d: outcome %+v", status, got)
 		}
 		if _, err := gateway.Status(t.Context(), testSender, campaign.Tracked{UniqueID: "x"}); err == nil {
@@ -253,7 +253,7 @@ func TestCanceledBeforeIsUnavailable(t *testing.T) {
 	cancel()
 	var requests atomic.Int64
 	gateway := serve(t, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
-	if got := gateway.Send(ctx, testSender, testTask); got.Kind != campaign.OutcomeUnavailable || requests.Load() != 0 {
+	if got := gateway.Send(ctx, testSender, testTask, nil); got.Kind != campaign.OutcomeUnavailable || requests.Load() != 0 {
 		t.Errorf("outcome %+v after %d requests", got, requests.Load())
 	}
 }
@@ -264,10 +264,10 @@ func TestWrongArgumentsAreNotSent(t *testing.T) {
 	gateway := serve(t, func(http.ResponseWriter, *http.Request) { requests.Add(1) })
 	lid := testTask
 	lid.Chat = "1@lid"
-	if got := gateway.Send(t.Context(), testSender, lid); got.Kind != campaign.OutcomeRejected {
+	if got := gateway.Send(t.Context(), testSender, lid, nil); got.Kind != campaign.OutcomeRejected {
 		t.Errorf("lid: outcome %+v", got)
 	}
-	if got := gateway.Send(t.Context(), campaign.Sender{Phone: "+1 201"}, testTask); got.Kind != campaign.OutcomeRefused || got.Pause != campaign.PauseDisconnected {
+	if got := gateway.Send(t.Context(), campaign.Sender{Phone: "+1 201"}, testTask, nil); got.Kind != campaign.OutcomeRefused || got.Pause != campaign.PauseDisconnected {
 		t.Errorf("sender: outcome %+v", got)
 	}
 	if n := requests.Load(); n != 0 {
@@ -313,7 +313,7 @@ func TestMedia(t *testing.T) {
 	task.Message = campaign.Message{Text: "caption", HidePreview: true, ReplyTo: "m1", Media: &campaign.Media{
 		Type: campaign.MediaImage, Hash: "abc", Filename: "a.png", MIME: "image/png", Size: 1,
 	}}
-	if got := gateway.Send(t.Context(), testSender, task); got.Kind != campaign.OutcomeRefused || got.Pause != campaign.PauseMedia {
+	if got := gateway.Send(t.Context(), testSender, task, nil); got.Kind != campaign.OutcomeRefused || got.Pause != campaign.PauseMedia {
 		t.Errorf("without a store: outcome %+v", got)
 	}
 	dir := t.TempDir()
@@ -321,7 +321,7 @@ func TestMedia(t *testing.T) {
 		`"media":{"type":"image","filename":"a.png","mimetype":"image/png","filedata":"aGVsbG8="}}`
 	for name, store := range map[string]MediaOpener{"stream": memory{"abc": "hello"}, "file": newFolder(t, dir, "abc", "hello")} {
 		gateway.media = store
-		if got := gateway.Send(t.Context(), testSender, task); got.Kind != campaign.OutcomeAccepted {
+		if got := gateway.Send(t.Context(), testSender, task, nil); got.Kind != campaign.OutcomeAccepted {
 			t.Fatalf("%s: outcome %+v", name, got)
 		}
 		if got := <-bodies; got != want {
@@ -329,12 +329,12 @@ func TestMedia(t *testing.T) {
 		}
 	}
 	gateway.media = memory{}
-	got := gateway.Send(t.Context(), testSender, task)
+	got := gateway.Send(t.Context(), testSender, task, nil)
 	if got.Kind != campaign.OutcomeRefused || got.Pause != campaign.PauseMedia || strings.Contains(got.Detail, testNumber) || len(bodies) != 0 {
 		t.Errorf("missing file: outcome %+v", got)
 	}
 	task.Message = campaign.Message{Poll: &campaign.Poll{Question: "Friday?", Options: []string{"Yes", "No"}, Multiple: true, PollID: "p1"}}
-	if got := gateway.Send(t.Context(), testSender, task); got.Kind != campaign.OutcomeAccepted {
+	if got := gateway.Send(t.Context(), testSender, task, nil); got.Kind != campaign.OutcomeAccepted {
 		t.Fatalf("poll: outcome %+v", got)
 	}
 	if got := <-bodies; !strings.Contains(got, `"pollName":"Friday?","pollOptions":["Yes","No"],"options":{"allowMultipleAnswers":true,"pollId":"p1"}`) {

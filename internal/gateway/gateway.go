@@ -46,7 +46,11 @@ func New(client *periskope.Client, media MediaOpener, config Config) *Gateway {
 
 // Send makes one call of the send API for the task, whose intent must be
 // durable. Whatever happens is an outcome. Send never makes a second request.
-func (g *Gateway) Send(ctx context.Context, sender campaign.Sender, task campaign.Task) campaign.Outcome {
+//
+// begin is asked right before the first byte of the message leaves, when a
+// connection is there; an error keeps it from leaving and makes the outcome
+// unavailable. A nil begin allows it.
+func (g *Gateway) Send(ctx context.Context, sender campaign.Sender, task campaign.Task, begin func() error) campaign.Outcome {
 	request, err := g.request(task)
 	if err != nil {
 		return campaign.Outcome{
@@ -56,6 +60,7 @@ func (g *Gateway) Send(ctx context.Context, sender campaign.Sender, task campaig
 			Detail:        detail(periskope.MaskNumbers(err.Error())),
 		}
 	}
+	request.Begin = begin
 	response, err := g.client.Send(ctx, string(sender.Phone), request)
 	if err != nil {
 		return failed(err)

@@ -52,7 +52,7 @@ func TestNothingLeaks(t *testing.T) {
 			t.Parallel()
 			var values []any
 			for _, task := range []campaign.Task{testTask, poll, file, lid} {
-				outcome := gateway.Send(t.Context(), sender, task)
+				outcome := gateway.Send(t.Context(), sender, task, nil)
 				if outcome.Kind == campaign.OutcomeAccepted {
 					t.Errorf("outcome %+v of a failure", outcome)
 				}

@@ -120,7 +120,7 @@ func TestEveryStatusHasItsOutcome(t *testing.T) {
 			for status := 100; status <= 599; status++ {
 				want := expectedOf(name, status)
 				gateway := newGateway(t, periskope.Config{Transport: canned{status, body}})
-				got := gateway.Send(t.Context(), testSender, testTask)
+				got := gateway.Send(t.Context(), testSender, testTask, nil)
 				if got.Kind != want || got.HTTPStatus != status {
 					t.Errorf("HTTP %d: %s (status %d), want %s", status, got.Kind, got.HTTPStatus, want)
 				}
@@ -164,7 +164,7 @@ func TestRealStatuses(t *testing.T) {
 			gateway := serve(t, func(w http.ResponseWriter, r *http.Request) { answer(status, body)(w, r) })
 			for ; status <= 599; status++ {
 				want := expectedOf(name, status)
-				if got := gateway.Send(t.Context(), testSender, testTask); got.Kind != want || got.HTTPStatus != status {
+				if got := gateway.Send(t.Context(), testSender, testTask, nil); got.Kind != want || got.HTTPStatus != status {
 					t.Errorf("HTTP %d: %s (status %d, %s), want %s", status, got.Kind, got.HTTPStatus, got.Detail, want)
 				}
 			}
@@ -201,7 +201,7 @@ func TestSenderIsToBlameForItsPhone(t *testing.T) {
 		for _, status := range []int{400, 404, 413, 422} {
 			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
 				t.Parallel()
-				got := serve(t, answer(status, body)).Send(t.Context(), testSender, testTask)
+				got := serve(t, answer(status, body)).Send(t.Context(), testSender, testTask, nil)
 				if got.Kind != campaign.OutcomeRefused || got.Pause != campaign.PauseDisconnected {
 					t.Errorf("outcome %+v", got)
 				}
@@ -213,7 +213,7 @@ func TestSenderIsToBlameForItsPhone(t *testing.T) {
 		"at least one of message, media, poll required",
 	} {
 		body := fmt.Sprintf(`{"code":"NOT_FOUND_ERROR","message":%q}`, message)
-		if got := serve(t, answer(404, body)).Send(t.Context(), testSender, testTask); got.Kind != campaign.OutcomeRejected {
+		if got := serve(t, answer(404, body)).Send(t.Context(), testSender, testTask, nil); got.Kind != campaign.OutcomeRejected {
 			t.Errorf("%s: outcome %+v, want rejected", message, got)
 		}
 	}
@@ -226,7 +226,7 @@ func TestAcceptedCarriesWhatWasLearned(t *testing.T) {
 		w.Header().Set("X-RateLimit-Limit", "10")
 		w.Header().Set("X-RateLimit-Remaining", "9")
 		_, _ = io.WriteString(w, acceptance)
-	}).Send(t.Context(), testSender, testTask)
+	}).Send(t.Context(), testSender, testTask, nil)
 	want := campaign.Outcome{
 		Kind: campaign.OutcomeAccepted, QueueID: testQueue, UniqueID: "3EB05FC204C28E456D8596", QueuePosition: 3,
 		HTTPStatus: http.StatusOK, TraceID: "trace-1", Limit: &campaign.RateLimit{Limit: 10, Remaining: 9},
@@ -234,7 +234,7 @@ func TestAcceptedCarriesWhatWasLearned(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outcome (-want +got):\n%s", diff)
 	}
-	got = serve(t, answer(200, `{"queue_id":"q1"}`)).Send(t.Context(), testSender, testTask)
+	got = serve(t, answer(200, `{"queue_id":"q1"}`)).Send(t.Context(), testSender, testTask, nil)
 	if got.Kind != campaign.OutcomeAccepted || got.QueuePosition != -1 || got.Limit != nil {
 		t.Errorf("outcome %+v", got)
 	}
@@ -265,7 +265,7 @@ func TestThrottledWaitsForTheLongerHeader(t *testing.T) {
 					w.Header().Set(key, value)
 				}
 				answer(429, "Too many requests, please try again later.")(w, r)
-			}).Send(t.Context(), testSender, testTask)
+			}).Send(t.Context(), testSender, testTask, nil)
 			if got.Kind != campaign.OutcomeThrottled || got.RetryAfter < test.low || got.RetryAfter > test.high {
 				t.Errorf("outcome %s, wait %s, want %s to %s", got.Kind, got.RetryAfter, test.low, test.high)
 			}
