@@ -22,13 +22,20 @@ type DirLock struct{ file *os.File }
 // LockDir takes the data directory for this process, creating it when
 // missing. Two processes on one directory would each send the same rows, and
 // two embedded NATS servers on one store lose messages without a word. The
-// second one gets a *campaign.Error with CodeConflict that names the first.
+// second one gets a *campaign.Error with CodeConflict that names the first. A
+// directory on a network file system is refused with CodeInvalid, where the
+// system tells (Linux, macOS): neither SQLite's locks nor its fsync can be
+// relied on there, and WAL mode needs memory shared through the file
+// (sqlite.org/wal.html).
 func LockDir(dir string, mode campaign.Mode) (*DirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, &campaign.Error{
 			Code: campaign.CodeUnavailable, What: "create the data directory", Err: err,
 			Hint: "choose a data_dir that this user may write to",
 		}
+	}
+	if err := checkLocal(dir); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
