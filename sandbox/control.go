@@ -28,6 +28,7 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 	})
 	add("POST /_sim/phones/{phone}/connect", s.controlConnect)
 	add("POST /_sim/phones/{phone}/disconnect", s.controlDisconnect)
+	add("PUT /_sim/tokens", s.controlTokens)
 	add("POST /_sim/clock/advance", s.controlAdvance)
 	add("POST /_sim/reset", func(*http.Request) (any, error) { return nil, s.Reset() })
 }
@@ -128,6 +129,23 @@ func (s *Server) controlPhone(r *http.Request, to connection) (any, error) {
 		return nil, &controlError{http.StatusConflict, "a banned phone never comes back; reset the sandbox"}
 	}
 	return nil, err
+}
+
+// controlTokens takes {"tokens":["a","b"]}.
+func (s *Server) controlTokens(r *http.Request) (any, error) {
+	var req struct {
+		Tokens *[]string `json:"tokens"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		return nil, &controlError{http.StatusBadRequest, err.Error()}
+	}
+	if req.Tokens == nil { // a misspelt key must not let everybody in
+		return nil, &controlError{http.StatusUnprocessableEntity, "tokens is missing; [] accepts any"}
+	}
+	if err := s.SetTokens(*req.Tokens...); err != nil {
+		return nil, &controlError{http.StatusUnprocessableEntity, err.Error()}
+	}
+	return nil, nil
 }
 
 // controlAdvance takes {"by":"1h30m"} and answers with the new time.

@@ -144,7 +144,8 @@ func (s *Server) authorized(r *http.Request) bool {
 	if !ok || token == "" {
 		return false
 	}
-	return len(s.tokens) == 0 || s.tokens[token]
+	accepted := *s.tokens.Load()
+	return len(accepted) == 0 || accepted[token]
 }
 
 // lag waits for the configured latency.

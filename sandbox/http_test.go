@@ -154,6 +154,39 @@ func TestAuthorizationAndPhone(t *testing.T) {
 	}
 }
 
+// TestRevokedToken: what was accepted is refused from the next request on.
+func TestRevokedToken(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{Tokens: []string{"test", "other"}})
+	ask := func(want int) {
+		t.Helper()
+		b.call(want, phoneA, http.MethodGet, "/v1/phones", "")
+	}
+	ask(http.StatusOK)
+	if err := b.SetTokens("other"); err != nil {
+		t.Fatal(err)
+	}
+	ask(http.StatusUnauthorized)
+	if err := b.SetTokens("test", ""); err == nil {
+		t.Error("an empty token was taken")
+	}
+	ask(http.StatusUnauthorized)
+	for _, step := range []struct {
+		body      string
+		want, ask int
+	}{
+		{`{"tokens":["other","test"]}`, 204, 200},
+		{`{"tokens":["other"]}`, 204, 401},
+		{`{"token":["test"]}`, 422, 401},
+		{`{"tokens":[""]}`, 422, 401},
+		{`x`, 400, 401},
+		{`{"tokens":[]}`, 204, 200},
+	} {
+		b.call(step.want, "", http.MethodPut, "/_sim/tokens", step.body)
+		ask(step.ask)
+	}
+}
+
 func TestEveryAnswerHasTheHeaders(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{Tokens: []string{"test"}})

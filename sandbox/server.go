@@ -18,7 +18,7 @@ type Server struct {
 	limiter *limiter
 	handler http.Handler
 	org     string
-	tokens  map[string]bool
+	tokens  atomic.Pointer[map[string]bool]
 	stats   stats
 
 	life context.Context //nolint:containedctx // ends hanging requests on Close, has no other use
@@ -40,10 +40,10 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, faults: newFaults(cfg.Seed, cfg.Faults), limiter: newLimiter(cfg.RateLimit),
-		org: newUUID(newDraws(0, "org", "", "", 0)), tokens: map[string]bool{},
+		org: newUUID(newDraws(0, "org", "", "", 0)),
 	}
-	for _, t := range cfg.Tokens {
-		s.tokens[t] = true
+	if err := s.SetTokens(cfg.Tokens...); err != nil {
+		return nil, err
 	}
 	var err error
 	if s.engine, err = newEngine(&s.cfg); err != nil {
@@ -105,6 +105,21 @@ func (s *Server) connection(phone string, to connection) error {
 		err = fmt.Errorf("phone %s is banned and cannot be connected", l.phone.ID)
 	}
 	return err
+}
+
+// SetTokens replaces the accepted bearer tokens: all others are revoked, and
+// get 401 from their next request on. None accepts any that is not empty. An
+// empty token is an error, and changes nothing.
+func (s *Server) SetTokens(tokens ...string) error {
+	accepted := make(map[string]bool, len(tokens))
+	for i, t := range tokens {
+		if t == "" {
+			return fmt.Errorf("token %d is empty", i)
+		}
+		accepted[t] = true
+	}
+	s.tokens.Store(&accepted)
+	return nil
 }
 
 // AddFault arms a fault.

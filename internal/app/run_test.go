@@ -148,19 +148,26 @@ func TestPauseAndResumeAtTheTerminal(t *testing.T) {
 	wantTotals(t, result.Totals, map[campaign.Status]int64{campaign.StatusQueued: 200})
 }
 
-// TestTokenRevokedWhileSending: the sender's fault, so nobody is failed for it.
+// TestTokenRevokedWhileSending: in the middle of a campaign its token is
+// revoked. That is the sender's fault: nobody is failed for it and nobody is
+// lost, and with another token it goes on where it was (P11).
 func TestTokenRevokedWhileSending(t *testing.T) {
 	t.Parallel()
+	const recipients, revokedAt, inFlight, another = 200, 20, 8, "planted-token-4712"
 	th := newTheater(t, nil)
-	file := th.text(200, "pace: { rate: 200/s, in_flight: 8 }\n")
-	progress := whenAccepted(20, func() {
-		check(t, th.sim.AddFault(sandbox.Fault{Kind: sandbox.FaultStatus, Status: 401, Route: sandbox.RouteAny}))
-	})
+	file := th.text(recipients, "pace: { rate: 200/s, in_flight: 8 }\n")
+	revoked := make(chan error, 1)
+	reached := th.api.after(revokedAt)
+	go func() {
+		<-reached
+		revoked <- th.sim.SetTokens(another)
+	}()
 	a := th.open()
-	_, err := runIn(t.Context(), a, file, PrepareOptions{}, RunOptions{Progress: progress})
-	if ExitCode(err) != 5 {
+	_, err := runIn(t.Context(), a, file, PrepareOptions{}, RunOptions{})
+	if ExitCode(err) != 5 || strings.Contains(err.Error(), testToken) {
 		t.Fatalf("run = %v, exit code %d, want 5", err, ExitCode(err))
 	}
+	check(t, <-revoked)
 	c, err := a.store.CampaignNamed(t.Context(), "A test")
 	check(t, err)
 	totals, err := a.store.Totals(t.Context(), c.ID)
@@ -171,7 +178,13 @@ func TestTokenRevokedWhileSending(t *testing.T) {
 	if totals.ByStatus[campaign.StatusFailed]+totals.ByStatus[campaign.StatusUnknown]+totals.ByStatus[campaign.StatusStaged] > 0 {
 		t.Errorf("people answer for a token: %v", totals.ByStatus)
 	}
-	th.audit(a)
+	found := th.audit(a)
+	if found.Lost+found.Duplicated > 0 || found.Accepted < revokedAt-inFlight || found.Waiting != recipients-found.Accepted {
+		t.Errorf("revoked at message %d: %s", revokedAt, found)
+	}
+	if n := th.api.answered(401); n < 1 || n > 2*inFlight {
+		t.Errorf("%d calls were made with a revoked token, %d may be under way", n, inFlight)
+	}
 
 	// With the token still bad nothing begins; with a good one it goes on.
 	sent := len(th.api.sentBodies())
@@ -182,8 +195,8 @@ func TestTokenRevokedWhileSending(t *testing.T) {
 		t.Errorf("%d messages were tried with a token known to be bad", n-sent)
 	}
 	check(t, a.Close())
-	th.sim.ClearFaults()
-	wantTotals(t, th.mustRun(file, PrepareOptions{}).Totals, map[campaign.Status]int64{campaign.StatusQueued: 200})
+	th.cfg.Periskope.Token = another
+	wantOnce(t, th.finish(file))
 }
 
 func TestOutageThatEndsInTime(t *testing.T) {
