@@ -1,9 +1,10 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -11,6 +12,10 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/herald-campaigns/herald/internal/oracle"
+	"github.com/herald-campaigns/herald/sandbox"
+	"github.com/herald-campaigns/herald/storage"
 )
 
 // sandbox [FLAGS…] starts `herald sandbox` on a free port as "sandbox" and
@@ -64,22 +69,16 @@ func sim(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
-// acceptances counts what the simulator took, by chat: the only judge of who
-// got how many messages.
-func acceptances(ts *testscript.TestScript) (total int, byChat map[string]int) {
-	byChat = map[string]int{}
-	scanner := bufio.NewScanner(strings.NewReader(string(call(ts, http.MethodGet, "acceptances", ""))))
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		var a struct {
-			ChatID string `json:"chat_id"`
-		}
-		ts.Check(json.Unmarshal(scanner.Bytes(), &a))
-		byChat[a.ChatID]++
-		total++
+// taken is what the simulator took: the only judge of who got how many
+// messages.
+func taken(ts *testscript.TestScript) (all []sandbox.Acceptance) {
+	lines := json.NewDecoder(bytes.NewReader(call(ts, http.MethodGet, "acceptances", "")))
+	for lines.More() {
+		var a sandbox.Acceptance
+		ts.Check(lines.Decode(&a))
+		all = append(all, a)
 	}
-	ts.Check(scanner.Err())
-	return total, byChat
+	return all
 }
 
 // accepted CHATS [EACH]: the simulator took messages for so many chats, each
@@ -92,7 +91,10 @@ func accepted(ts *testscript.TestScript, neg bool, args []string) {
 		each, err = strconv.Atoi(args[1])
 		ts.Check(err)
 	}
-	_, byChat := acceptances(ts)
+	byChat := map[string]int{}
+	for _, a := range taken(ts) {
+		byChat[a.ChatID]++
+	}
 	var wrong []string
 	for chat, n := range byChat {
 		if n != each {
@@ -110,29 +112,25 @@ func untilAccepted(ts *testscript.TestScript, neg bool, args []string) {
 	want := number(ts, neg, args, 1)
 	total := 0
 	await(func() bool {
-		total, _ = acceptances(ts)
+		total = len(taken(ts))
 		return total >= want
 	}, nil, func() { ts.Fatalf("%d accepted, want %d", total, want) })
 }
 
-// judged ROWS MOST: nobody got a message twice, and who got none is listed as
-// unknown in the last summary: at most MOST of ROWS.
+// judged ROWS MOST: the whole ledger agrees with what the simulator took, so
+// that none of ROWS is lost and nobody got two messages (package oracle); at
+// most MOST rows are unknown.
 func judged(ts *testscript.TestScript, neg bool, args []string) {
 	rows := number(ts, neg, args, 2)
 	most, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	total, byChat := acceptances(ts)
-	if total != len(byChat) {
-		ts.Fatalf("%d messages for %d chats: some got two", total, len(byChat))
-	}
-	raw, err := json.Marshal(document(ts))
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ledger, err := storage.Open(ctx, storage.Config{Path: ts.MkAbs("herald-data/herald.db"), ReadOnly: true})
 	ts.Check(err)
-	var summary struct {
-		Balance map[string]int `json:"balance"`
-	}
-	ts.Check(json.Unmarshal(raw, &summary))
-	unknown := summary.Balance["unknown"]
-	if unknown > most || rows-total > unknown {
-		ts.Fatalf("%d of %d accepted, %d unknown (at most %d): %s", total, rows, unknown, most, raw)
+	found, err := oracle.Judge(ctx, oracle.Case{Ledger: ledger, Acceptances: slices.Values(taken(ts))})
+	ts.Check(errors.Join(err, found.Err(), ledger.Close()))
+	if found.Rows != int64(rows) || found.Unknown > int64(most) {
+		ts.Fatalf("%d rows, at most %d unknown: %s", rows, most, found)
 	}
 }
