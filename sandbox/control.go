@@ -139,7 +139,7 @@ func (s *Server) controlTokens(r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
 		return nil, &controlError{http.StatusBadRequest, err.Error()}
 	}
-	if req.Tokens == nil { // a misspelt key must not let everybody in
+	if req.Tokens == nil { // a misspelled key must not let everybody in
 		return nil, &controlError{http.StatusUnprocessableEntity, "tokens is missing; [] accepts any"}
 	}
 	if err := s.SetTokens(*req.Tokens...); err != nil {
