@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,41 @@ func TestQueuesOfEitherGeneration(t *testing.T) {
 			t.Errorf("Queues: %v", err)
 		}
 	})
+}
+
+// TestEachJobHoldsNothing: a phone that has sent for weeks may have tens of
+// thousands of jobs.
+func TestEachJobHoldsNothing(t *testing.T) { //nolint:paralleltest // it measures memory
+	const jobs, text = 10_000, 2 << 10
+	client := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+		separator := "["
+		for i := range jobs {
+			_, _ = fmt.Fprintf(w, `%s{"queue_id":"q%d","message":{"body":"%s"}}`, separator, i, strings.Repeat("x", text))
+			separator = ","
+		}
+		_, _ = io.WriteString(w, "]")
+	})
+	inUse := func() uint64 {
+		runtime.GC()
+		var now runtime.MemStats
+		runtime.ReadMemStats(&now)
+		return now.HeapAlloc
+	}
+	before, most, shown := inUse(), uint64(0), 0
+	_, err := client.EachJob(t.Context(), testPhone, periskope.QueueFilter{}, func(job periskope.Job) {
+		if len(job.Body) != text {
+			t.Errorf("a text of %d bytes", len(job.Body))
+		}
+		if shown++; shown%(jobs/4) == 0 {
+			most = max(most, inUse())
+		}
+	})
+	if err != nil || shown != jobs {
+		t.Fatalf("%d jobs, %v", shown, err)
+	}
+	if held := most - min(before, most); held > jobs*text/4 {
+		t.Errorf("%d KiB are held on the way, of %d KiB", held>>10, jobs*text>>10)
+	}
 }
 
 func TestQueueHealthOfEitherGeneration(t *testing.T) {
