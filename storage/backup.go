@@ -20,8 +20,8 @@ import (
 // Backup makes a copy of the ledger at path, as it is at one instant, while
 // this or another process writes. The copy is one file, readable by its owner
 // only, and gets its name when it is whole, on disk and checked: what bears the
-// name can be restored, by putting it in place of the ledger. It is marked, so
-// that Open knows it for a restored copy.
+// name can be restored, by putting it in place of the ledger. It is marked with
+// the time when it was begun, so that Open knows it for a restored copy.
 //
 // A path that exists is a conflict. It works on a ledger opened with
 // Config.ReadOnly too. Writing goes on meanwhile, but the write-ahead log
@@ -64,6 +64,9 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	// What is sent while it is copied is sent after: the mark bears the time
+	// before.
+	at := s.now()
 	_, err = from.ExecContext(ctx, "VACUUM INTO ?", path)
 	if err := errors.Join(err, from.Close()); err != nil {
 		return err
@@ -73,7 +76,7 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 		return err
 	}
 	err = errors.Join(
-		setMeta(ctx, to, metaBackup, strconv.FormatInt(s.now(), 10)), setMeta(ctx, to, metaClosed, "yes"), to.Close())
+		setMeta(ctx, to, metaBackup, strconv.FormatInt(at, 10)), setMeta(ctx, to, metaClosed, "yes"), to.Close())
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 type Restored struct {
 	Since    time.Time // when it was noticed
 	Reason   string    // by what, for people
-	BackupAt time.Time // when Backup made the copy; zero when that is not known
+	BackupAt time.Time // when Backup began the copy: what was sent later is not in it; zero when that is not known
 }
 
 // Restored is the hold on the ledger, and false when there is none. While

@@ -406,3 +406,35 @@ func TestBackupOfDamage(t *testing.T) {
 		t.Errorf("left behind: %v (%v)", files, err)
 	}
 }
+
+// TestBackupBearsTheTimeItWasBegun: what is sent while the copy is being made is
+// not in it, so a later time would count too few.
+func TestBackupBearsTheTimeItWasBegun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "data", "ledger.db")
+	target := filepath.Join(dir, "backup.db")
+	begun := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	s, err := storage.Open(t.Context(), storage.Config{Path: path, Clock: func() time.Time {
+		copies, err := filepath.Glob(target + ".*.partial")
+		check(t, err)
+		for _, name := range copies {
+			if info, err := os.Stat(name); err == nil && info.Size() > 0 {
+				return begun.Add(time.Hour)
+			}
+		}
+		return begun
+	}})
+	check(t, err)
+	storagetest.Seed(t, s, 10)
+	check(t, s.Backup(t.Context(), target))
+	check(t, s.Close())
+	copied, err := storage.Open(t.Context(), storage.Config{Path: target})
+	check(t, err)
+	found, held, err := copied.Restored(t.Context())
+	check(t, err)
+	if !held || !found.BackupAt.Equal(begun) {
+		t.Errorf("the backup was made %s (held: %t), want %s, when it was begun", found.BackupAt, held, begun)
+	}
+	check(t, copied.Close())
+}

@@ -18,7 +18,8 @@ func (t *terminal) resumeCommand(load loader) *cobra.Command {
 		Short: "Let a restored copy of the data directory send again",
 		Long: `A data directory that was restored from a backup, or copied, sends nothing:
 whatever was sent after the copy was made still waits in it, and would be sent
-again. This command says which campaigns wait and how many people may get a
+again; campaigns and deltas that were begun later are not in it at all. This
+command says so, says which campaigns wait and about how many people may get a
 message twice, asks, and then lets them go on. Nothing is sent by it: the
 campaigns stay paused until their files are run.
 
@@ -68,6 +69,10 @@ func (t *terminal) afterRestore(ctx context.Context, a *app.App, yes bool) error
 	if t.json {
 		return t.printJSON(r)
 	}
+	if len(r.Campaigns) == 0 {
+		t.say("Confirmed. Nothing was sent.")
+		return nil
+	}
 	t.say("Confirmed. Nothing was sent; to go on:")
 	for _, c := range r.Campaigns {
 		t.say("  %s", t.next("run", c.File()))
@@ -78,20 +83,25 @@ func (t *terminal) afterRestore(ctx context.Context, a *app.App, yes bool) error
 // restored says what a restored copy holds back, and what would happen.
 func (t *terminal) restored(r *app.Restored) {
 	t.sayBelow("", fmt.Sprintf("%s is a restored copy: %s.", r.DataDir, r.Reason))
+	since := "the copy was made"
 	if !r.BackupAt.IsZero() {
-		t.say("The backup was taken %s, %s ago.", r.BackupAt.Local().Format("2006-01-02 15:04:05 MST"), long(time.Since(r.BackupAt)))
+		since = r.BackupAt.Local().Format("2006-01-02 15:04:05 MST")
+		t.say("The backup was taken %s, %s ago.", since, long(time.Since(r.BackupAt)))
 	}
 	t.say("")
 	for _, c := range r.Campaigns {
-		t.say("  %s  %s waiting, at most %s of them sent meanwhile", c.Name, plural(c.Waiting, "row"), comma(c.MayRepeat))
+		t.say("  %s  %s waiting, about %s of them sent meanwhile at most", c.Name, plural(c.Waiting, "row"), comma(c.MayRepeat))
 	}
 	if len(r.Campaigns) == 0 {
-		t.say("No row waits in it, so nothing can be sent again.")
-		return
+		t.say("No row waits in this copy.")
+	} else {
+		t.say("")
+		t.sayBelow("", "Rows that were sent after the copy was made are waiting in this copy, and would be sent again. "+
+			"How many goes by the pace that the copy knows. Look into the provider's queue before you go on; rows are sent in the order of the file.")
 	}
 	t.say("")
-	t.sayBelow("", "Rows that were sent after the copy was made are waiting in this copy, and would be sent again. "+
-		"Look into the provider's queue before you go on; rows are sent in the order of the file.")
+	t.sayBelow("", "Campaigns and deltas begun after "+since+" are not in this copy: "+
+		"running their files would send to everybody in them again. Do not run those files.")
 }
 
 func (t *terminal) confirmRestore(ctx context.Context, r *app.Restored) error {

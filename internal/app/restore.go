@@ -18,19 +18,23 @@ type Restored struct {
 	Since         time.Time          `json:"restored_since"`     // when it was noticed
 	BackupAt      time.Time          `json:"backup_at,omitzero"` // when the copy was made, if that is known
 	Reason        string             `json:"reason"`             // by what it was noticed, for people
-	Campaigns     []RestoredCampaign `json:"campaigns"`          // those with rows to send
+	Campaigns     []RestoredCampaign `json:"campaigns"`          // those with rows to send, in any state
 	Waiting       int64              `json:"waiting"`
-	MayRepeat     int64              `json:"may_repeat"` // at most so many of them were sent already
+	// MayRepeat is how many of those that wait may have been sent since: at most,
+	// if nobody changed the pace that the copy knows. What was begun after
+	// BackupAt is not in the copy, and in no number.
+	MayRepeat int64 `json:"may_repeat"`
 	Confirmed     bool               `json:"confirmed"`
 }
 
 // RestoredCampaign is a campaign of it that has rows to send.
 type RestoredCampaign struct {
-	ID        campaign.ID   `json:"id"`
-	Name      string        `json:"name"`
-	Mode      campaign.Mode `json:"mode"`
-	Waiting   int64         `json:"waiting"`
-	MayRepeat int64         `json:"may_repeat"`
+	ID        campaign.ID    `json:"id"`
+	Name      string         `json:"name"`
+	Mode      campaign.Mode  `json:"mode"`
+	State     campaign.State `json:"state"` // a draft's import may have ended since
+	Waiting   int64          `json:"waiting"`
+	MayRepeat int64          `json:"may_repeat"`
 
 	file string
 }
@@ -94,7 +98,7 @@ func (a *App) Restored(ctx context.Context) (*Restored, error) {
 		if err != nil {
 			return nil, err
 		}
-		if waiting := totals.Waiting(); waiting > 0 && c.State == campaign.StatePaused {
+		if waiting := totals.Waiting(); waiting > 0 {
 			r.add(c, waiting, a.sentSince(c, waiting, found.BackupAt))
 		}
 	}
@@ -103,14 +107,15 @@ func (a *App) Restored(ctx context.Context) (*Restored, error) {
 
 func (r *Restored) add(c campaign.Campaign, waiting, again int64) {
 	r.Campaigns = append(r.Campaigns, RestoredCampaign{
-		ID: c.ID, Name: c.Name, Mode: c.Mode, Waiting: waiting, MayRepeat: again, file: c.Spec.Path,
+		ID: c.ID, Name: c.Name, Mode: c.Mode, State: c.State, Waiting: waiting, MayRepeat: again, file: c.Spec.Path,
 	})
 	r.Waiting += waiting
 	r.MayRepeat += again
 }
 
-// sentSince is how many of the rows that wait can have been sent since a time
-// at most: the pace is a promise. Without a time it can be all of them.
+// sentSince is how many of the rows that wait can have been sent since a time,
+// at most: the pace is a promise, as long as it is the one that the copy knows.
+// Without a time it can be all of them.
 func (a *App) sentSince(c campaign.Campaign, waiting int64, since time.Time) int64 {
 	if since.IsZero() {
 		return waiting

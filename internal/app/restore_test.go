@@ -1,6 +1,8 @@
 package app
 
 import (
+	"log/slog"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -67,4 +69,27 @@ func TestChooseUnknowns(t *testing.T) {
 	if len(u.Rows) != 3 {
 		t.Error("choosing changed the list")
 	}
+}
+
+// TestRestoredCountsWhateverWaits: rows of a draft, too, whose import may have
+// ended and been sent since the copy was made.
+func TestRestoredCountsWhateverWaits(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	a := th.open()
+	_, err := a.Prepare(t.Context(), th.text(20, ""), PrepareOptions{})
+	check(t, err)
+	check(t, a.Close())
+	copied := filepath.Join(th.dir, "copy")
+	_, err = Backup(t.Context(), th.cfg, slog.New(slog.DiscardHandler), copied)
+	check(t, err)
+	th.cfg.DataDir = copied
+	a, err = OpenRestored(t.Context(), th.cfg, slog.New(slog.DiscardHandler))
+	check(t, err)
+	found, err := a.Restored(t.Context())
+	check(t, err)
+	if len(found.Campaigns) != 1 || found.Campaigns[0].State != campaign.StateDraft || found.Waiting != 20 {
+		t.Errorf("%d rows wait in %+v, want the 20 of the draft", found.Waiting, found.Campaigns)
+	}
+	check(t, a.Close())
 }
