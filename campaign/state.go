@@ -27,9 +27,10 @@ var successors = map[State][]State{
 	StateRunning:   {StatePaused, StateTracking, StateCanceled},
 	StatePaused:    {StateRunning, StateScheduled, StateTracking, StateCanceled},
 	// A delta of mended rows reopens a campaign that had sent everything
-	// (docs/adr: delta imports).
-	StateTracking:  {StateRunning, StateCompleted, StateCanceled},
-	StateCompleted: {StateRunning},
+	// (docs/adr: delta imports). Unknown rows that wait again pause it: whoever
+	// runs it next sends them.
+	StateTracking:  {StateRunning, StatePaused, StateCompleted, StateCanceled},
+	StateCompleted: {StateRunning, StatePaused},
 	StateCanceled:  {},
 }
 

@@ -14,8 +14,8 @@ func TestEveryMoveOfACampaign(t *testing.T) {
 		StateScheduled: "0 0 1 1 0 0 1",
 		StateRunning:   "0 0 0 1 1 0 1",
 		StatePaused:    "0 1 1 0 1 0 1",
-		StateTracking:  "0 0 1 0 0 1 1",
-		StateCompleted: "0 0 1 0 0 0 0",
+		StateTracking:  "0 0 1 1 0 1 1",
+		StateCompleted: "0 0 1 1 0 0 0",
 		StateCanceled:  "0 0 0 0 0 0 0",
 	}
 	if len(want) != len(States()) || len(successors) != len(States()) {

@@ -126,10 +126,14 @@ const witnessQuery = `SELECT ` + dueColumns + ` FROM recipients
 // stays as it is. Rows of a canceled campaign become canceled. It returns how
 // many rows it moved, and the timeline tells of them.
 //
-// A campaign that is tracking or completed must be moved to running for its
-// rows to be sent.
+// A campaign that was tracking or completed becomes paused (operator) in the
+// same transaction, so that it has no rows to send: running it sends them.
 func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, rows []campaign.Staged, notBefore time.Time, detail string) (int64, error) {
 	n, err := write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
+		c, err := readCampaign(ctx, t, "SELECT "+campaignColumns+" FROM campaigns WHERE id = ?", id)
+		if err != nil {
+			return 0, err
+		}
 		number, _, err := t.campaignState(ctx, id)
 		if err != nil {
 			return 0, err
@@ -154,7 +158,13 @@ func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, rows []campai
 			moved += n
 		}
 		t.move(number, unknown, to, moved)
-		return moved, t.noteResolved(ctx, number, moved, words, detail)
+		if err := t.noteResolved(ctx, number, moved, words, detail); err != nil || moved == 0 {
+			return moved, err
+		}
+		if c.State == campaign.StateTracking || c.State == campaign.StateCompleted {
+			return moved, t.transit(ctx, c, campaign.StatePaused, campaign.PauseOperator, "unknown rows wait again")
+		}
+		return moved, nil
 	})
 	return n, s.fail(fmt.Sprintf("return unknown rows of campaign %s", id), err)
 }

@@ -221,8 +221,13 @@ func (e *engine) Pause(ctx context.Context, id campaign.ID, reason campaign.Paus
 	if err != nil {
 		return err
 	}
-	inTrouble := now.State == campaign.StatePaused && now.Reason != campaign.PauseOperator
-	if inTrouble || now.State != campaign.StatePaused && !now.State.CanBecome(campaign.StatePaused) {
+	switch inTrouble := now.Reason != campaign.PauseOperator; now.State {
+	case campaign.StateScheduled, campaign.StateRunning:
+	case campaign.StatePaused:
+		if inTrouble {
+			return nil
+		}
+	default:
 		return nil
 	}
 	e.allow(false)

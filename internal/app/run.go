@@ -85,20 +85,10 @@ func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult,
 	if err != nil {
 		return RunResult{}, err
 	}
-	if p.Campaign.State == campaign.StateCompleted && totals.Waiting() > 0 {
-		// A person had rows sent again that nobody knew the end of.
-		if p.Campaign, err = a.store.Transition(ctx, p.Campaign.ID, campaign.StateRunning, "", "unknown rows are sent again"); err != nil {
-			return RunResult{}, err
-		}
-	}
 	if p.Campaign.State.Over() {
 		return RunResult{Campaign: p.Campaign, Totals: totals}, nil
 	}
-	inFlight := 0
-	for _, pace := range p.paces {
-		inFlight += pace.InFlight
-	}
-	provider, err := a.connect(inFlight + pollersInFlight) //nolint:contextcheck // the simulator listens until it is closed
+	provider, err := a.connect(inFlight(p.paces) + pollersInFlight) //nolint:contextcheck // the simulator listens until it is closed
 	if err != nil {
 		return RunResult{}, err
 	}
@@ -227,6 +217,10 @@ func (r *run) step(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if r.prepared.Campaign.State == campaign.StateTracking && now.State == campaign.StatePaused {
+		// Nothing else pauses a campaign that is followed (Engine.Pause).
+		return false, r.goOn(ctx)
+	}
 	r.prepared.Campaign = now
 	totals, err := r.app.store.Totals(ctx, id)
 	if err != nil {
@@ -271,7 +265,8 @@ func (r *run) step(ctx context.Context) (bool, error) {
 }
 
 // goOn sends rows that wait again although everything was submitted: it was
-// proven that they were not taken, or a person wants them sent again.
+// proven that they were not taken, for which the ledger pauses the campaign, or
+// an answer said so late.
 func (r *run) goOn(ctx context.Context) error {
 	if err := r.transition(ctx, campaign.StateRunning); err != nil {
 		return err

@@ -103,6 +103,14 @@ func TestRowsSentAgainReopenACampaign(t *testing.T) {
 		_, err := a.store.ReturnUnknown(t.Context(), row.Campaign, []campaign.Staged{row.Handover()}, row.ClaimedAt, "a test says so")
 		check(t, err)
 	}
+	// A campaign that is completed has no row to send, and the simulator's log
+	// says so as well.
+	th.audit(a)
+	now, err := a.Campaign(t.Context(), string(first.Campaign.ID))
+	check(t, err)
+	if now.State != campaign.StatePaused || now.Reason != campaign.PauseOperator || now.Waiting() != 1 {
+		t.Errorf("the campaign is %s (%s) with %d rows to send", now.State, now.Reason, now.Waiting())
+	}
 	check(t, a.Close())
 	second := th.mustRun(file, PrepareOptions{})
 	wantTotals(t, second.Totals, map[campaign.Status]int64{campaign.StatusQueued: 10})

@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		{"adopt unknown", testAdoptUnknown},
 		{"unknown rows", testUnknownRows},
 		{"return unknown", testReturnUnknown},
+		{"return unknown of a campaign that had ended", testReturnUnknownReopens},
 		{"assume sent", testAssumeSent},
 		{"resolution ends with unknown", testResolutionEnds},
 		{"bound ids", testBoundIDs},

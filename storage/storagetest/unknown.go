@@ -109,6 +109,36 @@ func testReturnUnknown(t *testing.T, s *storage.Store) {
 	}
 }
 
+// testReturnUnknownReopens: a campaign in which everything was submitted has no
+// row that waits.
+func testReturnUnknownReopens(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	for _, ended := range []campaign.State{campaign.StateTracking, campaign.StateCompleted} {
+		seeded := Seed(t, s, 1)
+		rows := lose(t, s, seeded, 1)
+		_, err := s.Transition(ctx, seeded.ID, campaign.StateTracking, "", "")
+		must(t, err)
+		_, err = s.Transition(ctx, seeded.ID, ended, "", "")
+		must(t, err)
+		older := rows[0]
+		older.Gen--
+		_, err = s.ReturnUnknown(ctx, seeded.ID, []campaign.Staged{older}, time.Time{}, "asha")
+		must(t, err)
+		if c, err := s.Campaign(ctx, seeded.ID); err != nil || c.State != ended {
+			t.Errorf("no row moved, and the campaign that was %s is %s (%v)", ended, c.State, err)
+		}
+		_, err = s.ReturnUnknown(ctx, seeded.ID, rows, time.Time{}, "asha")
+		must(t, err)
+		c, err := s.Campaign(ctx, seeded.ID)
+		must(t, err)
+		if c.State != campaign.StatePaused || c.Reason != campaign.PauseOperator || c.Detail == "" || !c.FinishedAt.IsZero() {
+			t.Errorf("the campaign that was %s is %s (%s, %q), finished at %v", ended, c.State, c.Reason, c.Detail, c.FinishedAt)
+		}
+		_, err = s.Transition(ctx, seeded.ID, campaign.StateRunning, "", "")
+		must(t, err)
+	}
+}
+
 func testAssumeSent(t *testing.T, s *storage.Store) {
 	ctx := t.Context()
 	seeded := Seed(t, s, 4)
