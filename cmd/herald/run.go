@@ -64,7 +64,7 @@ to anyone twice. A file whose message or recipients have changed is refused:
 	flags.Int64Var(&f.expect, "expect-recipients", anyNumber, "refuse unless the campaign sends to exactly `n` recipients")
 	flags.StringVar(&f.wait, "wait", string(app.WaitSent), "return when every message is "+strings.Join(app.Waits(), ", "))
 	flags.DurationVar(&f.waitTimeout, "wait-timeout", 10*time.Minute, "most time to wait after the last message was submitted")
-	flags.BoolVar(&f.now, "now", false, "start at once, whatever schedule.start says")
+	flags.BoolVar(&f.now, "now", false, "start at once, whatever schedule.start says, also when that was missed")
 	flags.Lookup("expect-recipients").DefValue = "0" // help need not show what stands for "any"
 	flags.Int64Var(&f.maxFailed, "max-failed", 0, "exit with 7 if more recipients than this failed or are unknown")
 	flags.BoolVar(&f.quiet, "quiet", false, "only errors, and the campaign's id on standard output")
@@ -92,6 +92,12 @@ func (t *terminal) send(ctx context.Context, engine *app.App, file string, f sen
 	prepared, err := engine.Prepare(ctx, file, f.prepare)
 	if err != nil {
 		return err
+	}
+	if !f.now {
+		if err := engine.HoldMissed(ctx, prepared); err != nil { // before anybody is asked for anything
+			ctx = context.WithoutCancel(ctx)
+			return errors.Join(err, engine.Discard(ctx, prepared), t.stopped(ctx, engine, prepared))
+		}
 	}
 	if !f.quiet {
 		t.announce(prepared)

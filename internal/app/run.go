@@ -78,6 +78,11 @@ func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult,
 	if opts.Progress == nil {
 		opts.Progress = func(Progress) {}
 	}
+	if !opts.Now {
+		if err := a.HoldMissed(ctx, p); err != nil {
+			return RunResult{Campaign: p.Campaign}, err
+		}
+	}
 	if err := a.admit(ctx, p); err != nil {
 		return RunResult{}, err
 	}
@@ -166,34 +171,6 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 		case <-tick.C:
 		}
 	}
-}
-
-// awaitStart counts down to the scheduled start.
-func (r *run) awaitStart(ctx context.Context) error {
-	c := &r.prepared.Campaign
-	if r.opts.Now || c.StartAt.IsZero() || !time.Now().Before(c.StartAt) {
-		return nil
-	}
-	if c.State == campaign.StateDraft {
-		if err := r.transition(ctx, campaign.StateScheduled); err != nil {
-			return err
-		}
-	}
-	tick := time.NewTicker(progressEvery)
-	defer tick.Stop()
-	for time.Now().Before(c.StartAt) {
-		totals, err := r.app.store.Totals(ctx, c.ID)
-		if err != nil {
-			return err
-		}
-		r.opts.Progress(r.progress(totals))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-	return nil
 }
 
 // start moves the campaign to running, unless everything was submitted before.
@@ -397,6 +374,8 @@ func pausedError(c campaign.Campaign) error {
 	case campaign.PauseFailureRate:
 		e.Code = campaign.CodeInvalid
 		e.Hint = "look at the message with `herald preview`; running the same file again goes on with those not tried yet"
+	case campaign.PauseMissedStart:
+		e.Hint = fmt.Sprintf("nothing was sent; `herald run %s --now` starts it now, a new schedule.start in the file makes it wait for that", fileOf(c.Spec.Path))
 	case campaign.PauseMedia:
 		e.Code = campaign.CodeInvalid
 		e.Hint = "put the file back into the media folder of the data directory, then run the same file again to go on; nobody was marked failed for it"
