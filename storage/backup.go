@@ -54,7 +54,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	if err != nil {
 		return badTarget(path, errors.Join(err, os.Remove(partial)))
 	}
-	return badTarget(path, syncDir(filepath.Dir(path)))
+	return badTarget(path, SyncDir(filepath.Dir(path)))
 }
 
 // copyTo fills the empty file at path with the ledger, marks, syncs and checks

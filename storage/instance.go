@@ -72,7 +72,7 @@ func (d draft) place() error {
 	if err := os.Rename(d.path, filepath.Join(dir, instanceName)); err != nil {
 		return noInstance("write", errors.Join(err, d.drop()))
 	}
-	return syncDir(dir)
+	return SyncDir(dir)
 }
 
 // drop removes a file that will not be placed.

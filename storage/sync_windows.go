@@ -1,4 +1,4 @@
 package storage
 
-// syncDir has nothing to do: NTFS keeps its names by itself.
-func syncDir(string) error { return nil }
+// SyncDir has nothing to do: NTFS keeps its names by itself.
+func SyncDir(string) error { return nil }

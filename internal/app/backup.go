@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -31,8 +30,13 @@ type Backed struct {
 	DurationMS    int64     `json:"duration_ms"`
 }
 
-// partial is what the name of a backup ends in until it is whole.
-const partial = ".partial"
+const (
+	// partial is what the name of a backup ends in until it is whole.
+	partial = ".partial"
+	// unfinished is the file that marks such a folder as ours: only what bears it
+	// is ever cleared.
+	unfinished = "UNFINISHED-BACKUP"
+)
 
 // Backup makes a copy of the data directory, also while another process sends
 // from it: the ledger as of one instant, the media files it needs, the rejected
@@ -73,15 +77,15 @@ func backupTarget(cfg Config, path string) (string, error) {
 		}
 	}
 	target = filepath.Join(parent, filepath.Base(target))
-	if real, err := filepath.EvalSymlinks(target); err == nil {
-		target = real
+	if actual, err := filepath.EvalSymlinks(target); err == nil {
+		target = actual
 	}
 	data, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
 		return "", err
 	}
-	if real, err := filepath.EvalSymlinks(data); err == nil {
-		data = real
+	if actual, err := filepath.EvalSymlinks(data); err == nil {
+		data = actual
 	}
 	if inside, err := filepath.Rel(data, target); err == nil && filepath.IsLocal(inside) {
 		return refuse(fmt.Sprintf("%s is inside the data directory %s", path, cfg.DataDir), "a backup belongs elsewhere, best on another disk")
@@ -107,6 +111,9 @@ type backup struct {
 }
 
 func (b *backup) make(ctx context.Context, target string) (err error) {
+	if err := b.mayUse(); err != nil {
+		return err
+	}
 	// The lock keeps two backups of one name apart.
 	lock, err := storage.LockDir(b.dir, b.app.cfg.Mode)
 	if err != nil {
@@ -130,7 +137,7 @@ func (b *backup) make(ctx context.Context, target string) (err error) {
 	if err := b.verify(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(lock.Unlock(), os.Remove(filepath.Join(b.dir, "LOCK"))); err != nil {
+	if err := errors.Join(lock.Unlock(), os.Remove(filepath.Join(b.dir, "LOCK")), os.Remove(filepath.Join(b.dir, unfinished))); err != nil {
 		return err
 	}
 	if b.result.Bytes, err = syncTree(b.dir); err != nil {
@@ -143,34 +150,47 @@ func (b *backup) make(ctx context.Context, target string) (err error) {
 	if err := os.Rename(b.dir, target); err != nil {
 		return fmt.Errorf("put the backup in place: %w", err)
 	}
-	return syncDir(filepath.Dir(target))
+	return storage.SyncDir(filepath.Dir(target))
 }
 
-// clear empties the folder of what a backup that was killed left in it. What is
-// no backup's is not touched.
+// mayUse looks whether the folder is an unfinished backup, or is not there. One
+// without the mark is somebody else's, unless it holds the lock at most.
+func (b *backup) mayUse() error {
+	entries, err := os.ReadDir(b.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look into %s: %w", b.dir, err)
+	}
+	marked := slices.ContainsFunc(entries, func(entry fs.DirEntry) bool { return entry.Name() == unfinished })
+	foreign := slices.ContainsFunc(entries, func(entry fs.DirEntry) bool { return entry.Name() != "LOCK" })
+	if foreign && !marked {
+		return &campaign.Error{
+			Code: campaign.CodeConflict, What: b.dir + " is in the way, and is no unfinished backup",
+			Hint: "move it away, or name another path",
+		}
+	}
+	return nil
+}
+
+// clear empties the folder of what a backup that was killed left in it, and
+// marks it before anything is put into it.
 func (b *backup) clear() error {
 	entries, err := os.ReadDir(b.dir)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		ours := []string{"LOCK", "media", "campaigns", "sandbox.jsonl"}
-		if !slices.Contains(ours, entry.Name()) && !strings.HasPrefix(entry.Name(), "herald.db") {
-			return &campaign.Error{
-				Code: campaign.CodeConflict, What: fmt.Sprintf("%s holds something else than an unfinished backup", b.dir),
-				Hint: "remove it, or name another path",
-			}
-		}
-	}
-	for _, entry := range entries {
-		if entry.Name() == "LOCK" {
-			continue // it is held
+		if name := entry.Name(); name == "LOCK" || name == unfinished {
+			continue // it is held; it stays until there is nothing to clear
 		}
 		if err := os.RemoveAll(filepath.Join(b.dir, entry.Name())); err != nil {
 			return err
 		}
 	}
-	return nil
+	mark := filepath.Join(b.dir, unfinished)
+	return os.WriteFile(mark, []byte("herald is making a backup here, or was stopped while it did. The next backup of this name clears this folder.\n"), 0o600)
 }
 
 // media copies the media files and compares each with the hash it is named by.
@@ -314,7 +334,7 @@ func syncTree(dir string) (int64, error) {
 		case err != nil:
 			return err
 		case entry.IsDir():
-			return syncDir(path)
+			return storage.SyncDir(path)
 		}
 		f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // the folder is ours alone; Windows syncs what is open for writing
 		if err != nil {
@@ -327,18 +347,4 @@ func syncTree(dir string) (int64, error) {
 		return errors.Join(err, f.Sync(), f.Close())
 	})
 	return bytes, err
-}
-
-// syncDir makes sure that the names in a folder are on disk. Windows cannot,
-// and keeps them itself.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = f.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrPermission) {
-		err = nil
-	}
-	return errors.Join(err, f.Close())
 }
