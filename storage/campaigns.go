@@ -193,7 +193,7 @@ func (t *tx) mayBecome(ctx context.Context, c campaign.Campaign, to campaign.Sta
 		return conflict("`herald status "+string(c.ID)+"` shows where it stands", "campaign %s is %s and cannot become %s", c.ID, c.State, to)
 	}
 	if c.State != to && (to == campaign.StateRunning || to == campaign.StateScheduled) {
-		if err := t.mustNotBeHeld(ctx, c.ID); err != nil {
+		if err := t.mustNotBeRestored(ctx, c.ID); err != nil {
 			return err
 		}
 	}

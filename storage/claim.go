@@ -123,8 +123,7 @@ func (t *tx) refusal(ctx context.Context, number, sender int64, in campaign.Inte
 
 // GiveBack takes a claim back before anything was sent: the row is pending
 // again (canceled, if its campaign is), and neither the attempt nor the caps
-// count it. A row that moved on
-// meanwhile stays as it is.
+// count it. A row that moved on meanwhile stays as it is.
 func (s *Store) GiveBack(ctx context.Context, task campaign.Task, epoch int64) error {
 	what := fmt.Sprintf("give back row %d of campaign %s", task.Seq, task.Campaign)
 	number, err := s.number(ctx, task.Campaign)

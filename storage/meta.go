@@ -22,9 +22,9 @@ const (
 	metaBackup   = "backup_at" // this is a copy that Backup made then, not yet opened
 
 	// The hold on a restored copy; all "" when there is none.
-	metaHoldSince  = "restored_since"
-	metaHoldReason = "restored_reason"
-	metaHoldBackup = "restored_backup_at"
+	metaRestoredSince  = "restored_since"
+	metaRestoredReason = "restored_reason"
+	metaRestoredFrom   = "restored_backup_at"
 )
 
 // BindMode says which mode this ledger is used in. The first call decides;

@@ -45,7 +45,7 @@ type Restored struct {
 // over the same file within the run it was copied in, when that run crashed.
 // Both need the operator to know what they did.
 func (s *Store) Restored(ctx context.Context) (Restored, bool, error) {
-	r, held, err := readHold(ctx, s.readers)
+	r, held, err := readRestored(ctx, s.readers)
 	if err == nil && !held {
 		// Open takes the mark of a backup away; one that was only looked at so far
 		// still has it.
@@ -62,11 +62,11 @@ func (s *Store) Restored(ctx context.Context) (Restored, bool, error) {
 // them. Without a hold it does nothing.
 func (s *Store) ConfirmRestore(ctx context.Context) error {
 	_, err := write(ctx, s, func(ctx context.Context, t *tx) (struct{}, error) {
-		_, held, err := readHold(ctx, t)
+		_, held, err := readRestored(ctx, t)
 		if err != nil || !held {
 			return struct{}{}, err
 		}
-		for _, key := range []string{metaHoldSince, metaHoldReason, metaHoldBackup} {
+		for _, key := range []string{metaRestoredSince, metaRestoredReason, metaRestoredFrom} {
 			if err := setMeta(ctx, t, key, ""); err != nil {
 				return struct{}{}, err
 			}
@@ -76,10 +76,10 @@ func (s *Store) ConfirmRestore(ctx context.Context) error {
 	return s.fail("confirm that the ledger was restored", err)
 }
 
-func readHold(ctx context.Context, q querier) (Restored, bool, error) {
-	since, err1 := getMeta(ctx, q, metaHoldSince)
-	reason, err2 := getMeta(ctx, q, metaHoldReason)
-	backup, err3 := getMeta(ctx, q, metaHoldBackup)
+func readRestored(ctx context.Context, q querier) (Restored, bool, error) {
+	since, err1 := getMeta(ctx, q, metaRestoredSince)
+	reason, err2 := getMeta(ctx, q, metaRestoredReason)
+	backup, err3 := getMeta(ctx, q, metaRestoredFrom)
 	if err := errors.Join(err1, err2, err3); err != nil || since == "" {
 		return Restored{}, false, err
 	}
@@ -180,7 +180,7 @@ func (s *Store) beginRun(ctx context.Context, found traces) error {
 	}
 	err = s.transact(ctx, func(ctx context.Context, t *tx) error {
 		if reason := found.restored(); reason != "" {
-			if err := t.hold(ctx, reason, found.backup); err != nil {
+			if err := t.holdRestored(ctx, reason, found.backup); err != nil {
 				return err
 			}
 		}
@@ -226,16 +226,16 @@ func (s *Store) transact(ctx context.Context, op operation) error {
 	return cause((&writer{pool: s.pool, now: s.now}).transact(ctx, &request{op: op}))
 }
 
-// hold keeps that the ledger is restored, and pauses what could send. A ledger
+// holdRestored keeps that the ledger is restored, and pauses what could send. A ledger
 // without campaigns has nothing to hold.
-func (t *tx) hold(ctx context.Context, reason, backup string) error {
+func (t *tx) holdRestored(ctx context.Context, reason, backup string) error {
 	var campaigns int
 	if err := t.row(ctx, "SELECT COUNT(*) FROM campaigns").Scan(&campaigns); err != nil || campaigns == 0 {
 		return err
 	}
 	err := errors.Join(
-		setMeta(ctx, t, metaHoldSince, strconv.FormatInt(t.now(), 10)), setMeta(ctx, t, metaHoldReason, reason),
-		setMeta(ctx, t, metaHoldBackup, backup))
+		setMeta(ctx, t, metaRestoredSince, strconv.FormatInt(t.now(), 10)), setMeta(ctx, t, metaRestoredReason, reason),
+		setMeta(ctx, t, metaRestoredFrom, backup))
 	if err != nil {
 		return err
 	}
@@ -284,9 +284,9 @@ func (t *tx) noteConfirmed(ctx context.Context) error {
 	return nil
 }
 
-// mustNotBeHeld refuses what would make a restored ledger send.
-func (t *tx) mustNotBeHeld(ctx context.Context, id campaign.ID) error {
-	r, held, err := readHold(ctx, t)
+// mustNotBeRestored refuses what would make a restored ledger send.
+func (t *tx) mustNotBeRestored(ctx context.Context, id campaign.ID) error {
+	r, held, err := readRestored(ctx, t)
 	if err != nil || !held {
 		return err
 	}

@@ -299,7 +299,7 @@ func (t *terminal) finish(ctx context.Context, engine *app.App, p *app.Prepared,
 	if result.Interrupted {
 		return &exitError{exitInterrupted}
 	}
-	if result.Missed()-written.AssumedSent() > f.maxFailed {
+	if written.Missed() > f.maxFailed {
 		return &exitError{exitPartial}
 	}
 	return nil

@@ -139,7 +139,7 @@ func (t *terminal) whatToDo(u *app.Unknowns) {
 		t.say("")
 		t.sayBelow("", fmt.Sprintf("%s %s: %s. What to do: %s.", plural(kind.Rows, "row"), kind.Word, kind.Meaning, kind.Advice))
 	}
-	if u.Sending > 0 && !u.Held {
+	if u.Sending > 0 && !u.InUse {
 		t.say("")
 		t.sayBelow("", plural(u.Sending, "more call")+" may have been under way when the last run ended. Running the file again adds them here:")
 		t.say("  %s", t.next("run", u.File()))

@@ -81,6 +81,10 @@ func (r *Reports) AssumedSent() int64 {
 	return 0
 }
 
+// Missed counts recipients that failed or are unknown, without those that were
+// decided to count as sent.
+func (r *Reports) Missed() int64 { return missed(r.value.Balance.ByStatus, r.AssumedSent()) }
+
 // UnknownOpen counts unknown rows that nobody has decided about.
 func (r *Reports) UnknownOpen() int64 { return r.value.Unknown.Total - r.AssumedSent() }
 

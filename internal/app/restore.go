@@ -24,7 +24,7 @@ type Restored struct {
 	// if nobody changed the pace that the copy knows. What was begun after
 	// BackupAt is not in the copy, and in no number.
 	MayRepeat int64 `json:"may_repeat"`
-	Confirmed     bool               `json:"confirmed"`
+	Confirmed bool  `json:"confirmed"`
 }
 
 // RestoredCampaign is a campaign of it that has rows to send.

@@ -7,8 +7,8 @@ import (
 	"github.com/herald-campaigns/herald/storage"
 )
 
-// held says whether a process works on the data directory, this one included.
-func (a *App) held() (bool, error) {
+// inUse says whether a process works on the data directory, this one included.
+func (a *App) inUse() (bool, error) {
 	if a.lock != nil {
 		return true, nil
 	}
@@ -23,8 +23,8 @@ func (a *App) interrupted(ctx context.Context, c campaign.Campaign) (bool, error
 	if c.State != campaign.StateRunning && c.State != campaign.StateScheduled {
 		return false, nil
 	}
-	held, err := a.held()
-	if err != nil || held {
+	busy, err := a.inUse()
+	if err != nil || busy {
 		return false, err
 	}
 	now, err := a.store.Campaign(ctx, c.ID)

@@ -31,7 +31,7 @@ type Unknowns struct {
 	// Sending are calls under way. When nobody holds the data directory, the
 	// process that made them is gone, and they are unknown as of the next run.
 	Sending int64 `json:"submitting"`
-	Held    bool  `json:"held"`
+	InUse   bool  `json:"in_use"` // a process holds the data directory
 
 	campaign campaign.Campaign
 }
@@ -109,7 +109,7 @@ func (a *App) Unknowns(ctx context.Context, idOrName string) (*Unknowns, error) 
 		return nil, err
 	}
 	u.Sending = totals.ByStatus[campaign.StatusSubmitting]
-	if u.Held, err = a.held(); err != nil {
+	if u.InUse, err = a.inUse(); err != nil {
 		return nil, err
 	}
 	now := time.Now()

@@ -57,15 +57,13 @@ func (v CampaignView) AtLeastSent() int64 { return v.totals.AtLeastSent() }
 // AtLeastDelivered counts messages on their recipient's device.
 func (v CampaignView) AtLeastDelivered() int64 { return v.totals.AtLeastDelivered() }
 
-// Missed counts recipients that failed or are unknown.
-func (v CampaignView) Missed() int64 { return missed(v.totals) }
+// Missed counts recipients that failed or are unknown, without those that were
+// decided to count as sent.
+func (v CampaignView) Missed() int64 { return missed(v.totals.ByStatus, v.Unknown.AssumedSent) }
 
-func missed(t campaign.Totals) int64 {
-	return t.ByStatus[campaign.StatusFailed] + t.ByStatus[campaign.StatusUnknown]
+func missed(rows map[campaign.Status]int64, assumedSent int64) int64 {
+	return rows[campaign.StatusFailed] + rows[campaign.StatusUnknown] - assumedSent
 }
-
-// Missed counts recipients that failed or are unknown.
-func (r RunResult) Missed() int64 { return missed(r.Totals) }
 
 // Campaigns lists the campaigns of the data directory, the newest first.
 func (a *App) Campaigns(ctx context.Context) ([]CampaignView, error) {
