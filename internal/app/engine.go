@@ -279,5 +279,8 @@ func (e *engine) stop(ctx context.Context) error {
 	err := e.conn.Close(ctx)
 	e.broker.Close()
 	_, unstageErr := e.store.Unstage(ctx, e.feeding.Campaign.ID, time.Time{})
+	if storage.IsFull(unstageErr) {
+		unstageErr = nil // the next run does it, as after a crash
+	}
 	return errors.Join(err, unstageErr)
 }

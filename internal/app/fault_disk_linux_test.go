@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/internal/natsd"
+	"github.com/herald-campaigns/herald/sandbox"
 )
 
 const (
@@ -113,6 +115,67 @@ func fillDisk(t *testing.T, stream string) {
 	t.Logf("stopped after %d calls, %d while full, the next one %s after there was room; %s", stopped, sent, resumed.Round(time.Millisecond), found)
 	if t.Failed() {
 		t.Log(th.log.String())
+	}
+}
+
+// TestFullDiskAroundARun fills the disk when a run is about to start, when an
+// operator pauses, and when one stops it: each is done when there is room, or
+// not needed, and none ends the run with an error.
+func TestFullDiskAroundARun(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(insideNS) == "" {
+		inNamespace(t)
+		return
+	}
+	th := newTheater(t, nil)
+	hasten(&th.tuning)
+	th.tuning.diskEvery = 50 * time.Millisecond
+	th.tuning.started = func(*natsd.Server, *sandbox.Server) { th.fill() }
+	th.mountSmall(48 << 20)
+	file := th.text(300, "pace: { rate: 100/s, in_flight: 4 }\n")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ctx, stop := context.WithCancel(ctx)
+	controls := make(chan Control, 1)
+	stage, ticks := "start", 0
+	next := func(to string) { stage, ticks = to, 0 }
+	progress := func(p Progress) {
+		ticks++
+		switch {
+		case stage == "start" && ticks == 5: // it did not start, and did not end
+			if p.Campaign.State != campaign.StateDraft {
+				t.Errorf("the campaign is %s on a full disk", p.Campaign.State)
+			}
+			th.free()
+			next("send")
+		case stage == "send" && p.Accepted() > 20:
+			th.fill()
+			controls <- ControlPause
+			next("pause")
+		case stage == "pause" && ticks == 5:
+			th.free()
+			next("paused")
+		case stage == "paused" && p.Campaign.State == campaign.StatePaused:
+			controls <- ControlResume
+			next("send more")
+		case stage == "send more" && p.Accepted() > 100:
+			th.fill()
+			next("stop")
+		case stage == "stop" && ticks == 3:
+			stop()
+		}
+	}
+	a := th.open()
+	result, err := runIn(ctx, a, file, PrepareOptions{}, RunOptions{Progress: progress, Control: controls})
+	if err != nil || !result.Interrupted || stage != "stop" {
+		t.Errorf("the run ended at %q with %v, interrupted: %t", stage, err, result.Interrupted)
+	}
+	th.free()
+	check(t, a.Close())
+	th.tuning.started = nil
+	done := th.mustRun(file, PrepareOptions{})
+	if got := done.Totals.Accepted() + done.Totals.ByStatus[campaign.StatusUnknown]; got != 300 {
+		t.Errorf("%d rows were accepted or are unknown, want 300: %v", got, done.Totals.ByStatus)
 	}
 }
 

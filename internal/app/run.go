@@ -139,11 +139,10 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 	if r.prepared.Campaign.State == campaign.StateCompleted {
 		return r.end(ctx, nil) // only a delta brings it back to life
 	}
-	if err := r.awaitStart(ctx); err != nil {
-		return r.end(ctx, err)
-	}
-	if err := r.start(ctx); err != nil {
-		return r.end(ctx, err)
+	for _, begin := range []func(context.Context) error{r.awaitStart, r.start} {
+		if err := r.onceThereIsRoom(ctx, begin); err != nil {
+			return r.end(ctx, err)
+		}
 	}
 	r.began = time.Now()
 	// The engine gets a context of its own: it is stopped in order, not torn
@@ -151,10 +150,13 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 	r.engine.run(context.WithoutCancel(ctx))
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
+	var asked Control // and not done yet
 	for {
+		// On a full disk the disk watch holds everything; what could not be written
+		// is done when there is room.
 		done, err := r.step(ctx)
 		if storage.IsFull(err) {
-			done, err = false, nil // the disk watch holds everything; the step is made when there is room
+			done, err = false, nil
 		}
 		if done || err != nil {
 			return r.end(ctx, err)
@@ -164,10 +166,40 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 			return r.end(ctx, ctx.Err())
 		case err := <-r.engine.failed:
 			return r.end(ctx, err)
-		case control := <-r.opts.Control:
-			if err := r.control(ctx, control); err != nil {
-				return r.end(ctx, err)
-			}
+		case asked = <-r.opts.Control:
+		case <-tick.C:
+		}
+		err = r.control(ctx, asked)
+		switch {
+		case storage.IsFull(err):
+			r.engine.disk.wrote(err)
+		case err != nil:
+			return r.end(ctx, err)
+		default:
+			asked = ""
+		}
+	}
+}
+
+// onceThereIsRoom tries what finds the disk full until there is room. It is for
+// what comes before the disk watch runs.
+func (r *run) onceThereIsRoom(ctx context.Context, do func(context.Context) error) error {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		err := do(ctx)
+		if !storage.IsFull(err) {
+			return err
+		}
+		r.engine.disk.wrote(err)
+		totals, err := r.app.store.Totals(ctx, r.prepared.Campaign.ID)
+		if err != nil {
+			return err
+		}
+		r.opts.Progress(r.progress(totals))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-tick.C:
 		}
 	}
@@ -313,6 +345,8 @@ func (r *run) control(ctx context.Context, control Control) error {
 			return err
 		}
 		r.engine.allow(true)
+	case control == ControlResume && r.prepared.Campaign.State == campaign.StateRunning:
+		r.engine.allow(true) // a pause was asked for that a full disk did not take
 	}
 	return nil
 }
@@ -332,7 +366,8 @@ func (r *run) end(ctx context.Context, cause error) (RunResult, error) {
 	if interrupted {
 		cause = nil
 		if r.prepared.Campaign.State == campaign.StateRunning {
-			if err := r.engine.Pause(ctx, r.prepared.Campaign.ID, campaign.PauseInterrupted, "the run was stopped; run the same file again to go on"); err != nil {
+			err := r.engine.Pause(ctx, r.prepared.Campaign.ID, campaign.PauseInterrupted, "the run was stopped; run the same file again to go on")
+			if err != nil && !storage.IsFull(err) { // else the next run finds out by itself
 				return RunResult{}, err
 			}
 		}

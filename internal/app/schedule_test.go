@@ -15,7 +15,7 @@ func (th *theater) scheduled(n int, in time.Duration) string {
 }
 
 // leaveScheduled runs the campaign until it waits for its start.
-func (th *theater) leaveScheduled(file string) RunResult {
+func (th *theater) leaveScheduled(file string) {
 	th.t.Helper()
 	ctx, cancel := context.WithCancel(th.t.Context())
 	defer cancel()
@@ -28,7 +28,6 @@ func (th *theater) leaveScheduled(file string) RunResult {
 	if result.Campaign.State != campaign.StateScheduled || !result.Interrupted {
 		th.t.Fatalf("the campaign is %s", result.Campaign.State)
 	}
-	return result
 }
 
 // TestMissedStartHolds: nobody was there when a campaign was to start. Its
