@@ -12,6 +12,13 @@ import (
 // it (reliability page §4, rule 7).
 const UnresolvedAfter = 24 * time.Hour
 
+// MaxAttempts is how many calls a recipient may cost without a person's word
+// (reliability page, P10). Calls that certainly did not reach the API are
+// repeated, so the third one that finds it away means the API is away, not that
+// the recipient is bad: the campaign pauses, the recipient keeps waiting. One
+// whose third call nobody knows the end of is left to a person.
+const MaxAttempts = 3
+
 // UnknownPolicy says what becomes of a row whose outcome evidence cannot tell.
 type UnknownPolicy string
 

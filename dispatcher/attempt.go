@@ -254,7 +254,7 @@ func (d *Dispatcher) react(ctx context.Context, task campaign.Task, lease campai
 		d.pause(ctx, task.Campaign, outcome.Pause, outcome.Detail)
 	case campaign.OutcomeUnavailable, campaign.OutcomeUnknown:
 		outage := d.breaker.failed(probe)
-		exhausted := outcome.Kind == campaign.OutcomeUnavailable && claim.Attempt%MaxAttempts == 0
+		exhausted := outcome.Kind == campaign.OutcomeUnavailable && claim.Attempt%campaign.MaxAttempts == 0
 		if exhausted || outage > d.cfg.GiveUp {
 			d.pause(ctx, task.Campaign, campaign.PauseUnavailable, outcome.Detail)
 		}

@@ -85,7 +85,7 @@ func TestAtMostThreeAttempts(t *testing.T) {
 				_, most := w.repeats()
 				want := 1
 				if kind == campaign.OutcomeUnavailable {
-					want = MaxAttempts
+					want = campaign.MaxAttempts
 				}
 				// Throttled calls were not taken and cost no attempt: they come
 				// again for as long as the API says so, at the sender's expense.
@@ -93,7 +93,7 @@ func TestAtMostThreeAttempts(t *testing.T) {
 					t.Errorf("a row was called %d times, want at most %d", most, want)
 				}
 				for row, n := range w.attempts {
-					if n > MaxAttempts {
+					if n > campaign.MaxAttempts {
 						t.Errorf("row %d used %d attempts", row, n)
 					}
 				}

@@ -7,12 +7,6 @@ import (
 	"github.com/herald-campaigns/herald/campaign"
 )
 
-// MaxAttempts is how many calls a recipient may cost (reliability page, P10).
-// Only calls that certainly did not reach the API are repeated, so the third
-// one that finds it away means the API is away, not that the recipient is bad:
-// the campaign pauses, the recipient keeps waiting.
-const MaxAttempts = 3
-
 // settle is what an outcome does to the row: one case per kind of outcome, and
 // no other place decides it.
 func settle(outcome campaign.Outcome, attempt int, ended time.Time, firstRetry time.Duration) campaign.Settlement {

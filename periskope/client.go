@@ -21,10 +21,11 @@ const (
 	maxSendAnswer = 64 << 10 // bytes of a send answer that are read
 	maxListAnswer = 32 << 20 // bytes of any other answer that are read
 	maxRaw        = 4 << 10  // bytes of an error answer that are kept
-	// uploadRate is the slowest upload a file may have before it is given up,
-	// on top of Config.Timeout.
-	uploadRate = 256 << 10 // bytes per second
 )
+
+// UploadRate is the slowest upload a file may have before it is given up, in
+// bytes per second on top of Config.Timeout.
+const UploadRate = 256 << 10
 
 // Client calls the Periskope REST API. It is safe for concurrent use and never
 // prints its token.
@@ -148,7 +149,7 @@ type answer struct {
 func (c *Client) do(ctx context.Context, call call) (*answer, error) {
 	timeout := c.timeout
 	if call.upload != nil {
-		timeout += time.Duration(call.upload.length/uploadRate) * time.Second
+		timeout += time.Duration(call.upload.length/UploadRate) * time.Second
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, timeoutError(timeout))
 	defer cancel()

@@ -175,6 +175,7 @@ type Wire struct {
 	PendingNull         bool         // GET /message/{id} of a pending job: 200 null instead of 404
 	InvalidChatNotFound bool         // malformed chat_id: 404 at once instead of a failed job
 	OldQueuesOnly       bool         // /message/queues answers 404, /queue/jobs works
+	CanonicalChatsOnly  bool         // messages of a chat are listed by the id WhatsApp knows it by, and no other
 	WebhookArray        bool         // POST /webhooks always answers an array
 	RejectSpecEvents    bool         // message.sent/.delivered/.read/.failed: 422 on subscribing
 }

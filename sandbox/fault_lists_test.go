@@ -204,3 +204,22 @@ func TestListFaultText(t *testing.T) {
 		t.Errorf("defaults %+v, %v", f, err)
 	}
 }
+
+// TestChatsByTheirOwnIDOnly: a number that WhatsApp knows as another one has no
+// chat by the id that it was sent to.
+func TestChatsByTheirOwnIDOnly(t *testing.T) {
+	t.Parallel()
+	for _, only := range []bool{false, true} {
+		b := setup(t, Config{Instant: true, Wire: Wire{CanonicalChatsOnly: only}})
+		given := "12015550521@c.us"
+		b.send(given, "x")
+		if n := len(b.chatListed(canonicalChat(given))); n != 1 || canonicalChat(given) == given {
+			t.Errorf("%d messages by WhatsApp's id %s", n, canonicalChat(given))
+		}
+		want := http.StatusOK
+		if only {
+			want = http.StatusNotFound
+		}
+		b.call(want, phoneA, http.MethodGet, "/v1/chats/"+given+"/messages", "")
+	}
+}

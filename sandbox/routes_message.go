@@ -93,12 +93,16 @@ func chatMessages(c *call) answer {
 	if !ok {
 		return bad
 	}
+	chat := normalChat(c.r.PathValue("chat"))
+	if c.s.cfg.Wire.CanonicalChatsOnly && chat != canonicalChat(chat) {
+		return notFound("Chat not found")
+	}
 	e, out := c.s.engine, messagePage{From: offset, Messages: []messageBody{}}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
 	c.line.settle(now, e.left)
-	j := e.lastIn(c.line, givenChat(normalChat(c.r.PathValue("chat"))))
+	j := e.lastIn(c.line, givenChat(chat))
 	for ; j != nil; j = e.before(j) {
 		if j.gone || !j.sent() || c.s.faults.hides(FaultListLate, j, now) {
 			continue

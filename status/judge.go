@@ -15,6 +15,13 @@ import (
 // a row.
 const agree = 2
 
+// unproven is up to which attempt the policy resend sends again without proof:
+// each such call may be one more copy for the same person.
+const unproven = 1
+
+// DoubtTried is that a row may not go back whatever the lists show.
+const DoubtTried Doubt = "it was tried three times, and no answer told"
+
 // judgement is what one pass decides about the rows it did not find.
 type judgement struct {
 	r *Reconciler
@@ -92,7 +99,7 @@ func (j *judgement) judge(ctx context.Context, t *trail, v Verdict) error {
 // older than the settle window.
 func (j *judgement) passing(t *trail, doubt Doubt, before time.Time) bool {
 	switch doubt {
-	case DoubtLag, DoubtNoWitness, DoubtWaiting:
+	case DoubtLag, DoubtNoWitness, DoubtOneSide, DoubtWaiting:
 	default:
 		return false
 	}
@@ -103,12 +110,17 @@ func (j *judgement) passing(t *trail, doubt Doubt, before time.Time) bool {
 }
 
 // weigh adds a pass without a find to the others, and decides when enough of
-// them agree. No doubt is proof of absence.
+// them agree. No doubt is proof of absence. A row that had all its attempts
+// goes back by nobody's word but a person's.
 func (j *judgement) weigh(t *trail, doubt Doubt, now time.Time) {
 	r := j.r
 	if !t.counted.IsZero() && j.g.began.Sub(t.counted) < r.cfg.PassGap {
 		t.wait(now, r.cfg.PassGap, time.Time{})
 		return
+	}
+	policy := r.cfg.Policies[t.row.Campaign]
+	if t.row.Attempt >= campaign.MaxAttempts {
+		doubt = DoubtTried
 	}
 	t.counted = now
 	t.passes++
@@ -118,7 +130,6 @@ func (j *judgement) weigh(t *trail, doubt Doubt, now time.Time) {
 		t.absent = 0
 		t.doubtful++
 	}
-	policy := r.cfg.Policies[t.row.Campaign]
 	switch {
 	case policy == campaign.PolicyAssumeSent && t.passes >= agree:
 		j.decide(t, decision{t.row.Campaign, false, "not found in the provider's lists; counts as sent, as the campaign says (assume_sent)"})
@@ -126,7 +137,7 @@ func (j *judgement) weigh(t *trail, doubt Doubt, now time.Time) {
 		t.wait(now, r.cfg.PassGap, time.Time{})
 	case t.absent >= agree:
 		j.decide(t, decision{t.row.Campaign, true, fmt.Sprintf("in neither the provider's jobs nor its messages, %d times; it was not taken", agree)})
-	case policy == campaign.PolicyResend && doubt != "" && t.doubtful >= agree:
+	case policy == campaign.PolicyResend && t.row.Attempt <= unproven && doubt != "" && t.doubtful >= agree:
 		j.decide(t, decision{t.row.Campaign, true, fmt.Sprintf("sent again as the campaign says (resend), may be a duplicate: %s", doubt)})
 	case doubt != "" && t.doubtful >= agree:
 		if !t.decided {
@@ -160,7 +171,7 @@ func (j *judgement) carryOut(ctx context.Context) error {
 			err error
 		)
 		if d.resend {
-			n, err = r.ledger.ReturnUnknown(ctx, d.campaign, rows, r.cfg.Clock(), d.detail)
+			n, err = r.ledger.ReturnUnknown(ctx, d.campaign, rows, time.Time{}, d.detail)
 		} else {
 			n, err = r.ledger.AssumeSent(ctx, d.campaign, rows, d.detail)
 		}

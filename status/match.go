@@ -17,6 +17,9 @@ type Sought struct {
 	Text     string
 	Kind     campaign.Kind
 	Readable bool
+	// Upload is how much longer its call may have lasted than one without a
+	// file.
+	Upload time.Duration
 }
 
 // Seek is the row with its message. A message that is not the one the intent
@@ -168,14 +171,14 @@ func (m *matching) fits(i, j int) bool {
 // does not tell the time does not say that it was not.
 func (m *matching) inside(i, j int) bool {
 	at, claimed := m.seen[j].At, m.rows[i].Row.ClaimedAt
-	return at.IsZero() || !at.Before(claimed.Add(-m.window.Before)) && !at.After(claimed.Add(m.window.After))
+	return at.IsZero() || !at.Before(claimed.Add(-m.window.Before)) && !at.After(claimed.Add(m.window.After+m.rows[i].Upload))
 }
 
 // distance is how far the message is from the intent. One without a time comes
 // after all that have one.
 func (m *matching) distance(i, j int) time.Duration {
 	if m.seen[j].At.IsZero() {
-		return m.window.Before + m.window.After + 1
+		return m.window.Before + m.window.After + m.rows[i].Upload + 1
 	}
 	return m.seen[j].At.Sub(m.rows[i].Row.ClaimedAt).Abs()
 }

@@ -13,6 +13,11 @@ import (
 // stumbles is how many chats may fail to be listed before a pass is given up.
 const stumbles = 3
 
+// lookBack is how far before a row's intent the messages of its chat are read.
+// What is too early to be the row's by our clock, and says the same, raises a
+// doubt: the clocks may not agree.
+const lookBack = time.Hour
+
 // keepFor bounds writing down what was learned while the process is stopping.
 const keepFor = 30 * time.Second
 
@@ -21,18 +26,30 @@ type glance struct {
 	sender campaign.Sender
 	began  time.Time
 
-	jobs    []campaign.Candidate       // those that bear on the rows
-	noJobs  bool                       // there is no job list
-	jobIDs  map[string]campaign.Status // of all jobs
+	jobs    []campaign.Candidate // those that bear on the rows
+	noJobs  bool                 // there is no job list
+	jobIDs  map[string]standing  // of all jobs
+	listed  int                  // how many jobs the list has, of anybody's
+	oldest  time.Time            // when the first and the last of them were queued
+	newest  time.Time
+	counted bool // the provider was asked how many there are
+	whole   bool // and the list lacks none
 	chats   map[string]*chatGlance
 	noChats bool // there are no message lists
 	failed  int
 	asked   int // witnesses looked for among the messages of their chats
 }
 
+// standing is what the job list says of one job.
+type standing struct {
+	status campaign.Status
+	at     time.Time // when it was queued; zero when the list does not tell
+}
+
 // chatGlance is what one pass saw of a chat.
 type chatGlance struct {
 	messages []campaign.Candidate
+	known    bool // it has messages, of whatever age and of anybody
 	refused  bool //  the provider does not list it
 	unread   bool // it could not be read this time
 }
@@ -42,7 +59,7 @@ type chatGlance struct {
 // phone connected before and after. Whatever is found, of any row, is adopted
 // at once. Only rows that are due are asked about further and judged.
 func (r *Reconciler) pass(ctx context.Context, sender campaign.Sender, trails, due []*trail) error {
-	g := &glance{sender: sender, began: r.cfg.Clock(), jobIDs: map[string]campaign.Status{}, chats: map[string]*chatGlance{}}
+	g := &glance{sender: sender, began: r.cfg.Clock(), jobIDs: map[string]standing{}, chats: map[string]*chatGlance{}}
 	if err := r.check(ctx, sender); err != nil {
 		return err
 	}
@@ -106,16 +123,21 @@ func (r *Reconciler) readJobs(ctx context.Context, g *glance, trails []*trail) e
 	}
 	relevant := newConcern(rows)
 	return r.ask(ctx, "listing jobs", func() error {
-		err := r.lists.Jobs(ctx, g.sender, func(c campaign.Candidate) {
+		var err error
+		g.listed, err = r.lists.Jobs(ctx, g.sender, func(c campaign.Candidate) {
+			g.oldest = earlier(g.oldest, c.At)
+			if c.At.After(g.newest) {
+				g.newest = c.At
+			}
 			for _, id := range idsOf(c) {
-				g.jobIDs[id] = c.Status
+				g.jobIDs[id] = standing{c.Status, c.At}
 			}
 			if all || relevant.about(c) {
 				g.jobs = append(g.jobs, c)
 			}
 		})
 		if campaign.CodeOf(err) == campaign.CodeNotFound {
-			g.noJobs, g.jobs, g.jobIDs = true, nil, map[string]campaign.Status{}
+			g.noJobs, g.jobs, g.jobIDs = true, nil, map[string]standing{}
 			return nil
 		}
 		return err
@@ -135,7 +157,7 @@ func (r *Reconciler) readChats(ctx context.Context, g *glance, trails, due []*tr
 		if t.sought != nil && !t.sought.Readable {
 			continue // nothing could be recognized there
 		}
-		if err := r.readChat(ctx, g, t.row.Chat, since[address(t.row.Chat)].Add(-r.cfg.Skew)); err != nil {
+		if err := r.readChat(ctx, g, t.row.Chat, since[address(t.row.Chat)].Add(-lookBack)); err != nil {
 			return err
 		}
 	}
@@ -150,7 +172,7 @@ func (r *Reconciler) readChat(ctx context.Context, g *glance, chat campaign.Chat
 	}
 	c := &chatGlance{}
 	err := r.ask(ctx, "listing messages", func() (err error) {
-		c.messages, err = r.lists.Messages(ctx, g.sender, chat, since)
+		c.messages, c.known, err = r.lists.Messages(ctx, g.sender, chat, since)
 		return err
 	})
 	switch campaign.CodeOf(err) {
@@ -233,6 +255,7 @@ func (r *Reconciler) seek(ctx context.Context, t *trail) Sought {
 			return Sought{Row: t.row}
 		}
 		sought := Seek(t.row, message)
+		sought.Upload = r.cfg.upload(message)
 		t.sought = &sought
 	}
 	t.sought.Row = t.row

@@ -15,7 +15,10 @@ const (
 	DoubtLag        Doubt = "nobody knows how long messages take to appear in the job list"
 	DoubtNoWitness  Doubt = "no accepted message near it shows that the lists are complete"
 	DoubtWitness    Doubt = "the lists lack messages that were accepted near it"
+	DoubtOneSide    Doubt = "nothing shows that the job list reaches from before it to after it"
 	DoubtWaiting    Doubt = "it may be waiting in the provider's queue, of which the job list shows only a part"
+	DoubtUnseenChat Doubt = "its job may be done and gone, and the provider shows no chat of this number"
+	DoubtClock      Doubt = "the provider's clock is not ours, so the time of a message proves nothing"
 )
 
 // witnessChats is how many chats one pass reads only to see whether a witness
@@ -45,39 +48,100 @@ func (r *Reconciler) proof(ctx context.Context, g *glance, t *trail, measured bo
 	return r.testify(ctx, g, t, witnesses)
 }
 
-// testify looks for the witnesses. All of them among the jobs: the job list is
-// complete there, and the row would be in it. Jobs that are done may have left
-// that list; their messages are then in their chats, and so would the row's be
-// once the queue has passed it, which a later message that was sent shows.
+// testify looks for the witnesses. All of them among the jobs, and the list
+// reaching from before the row's call to after it: the row would be in it. Jobs
+// that are done may have left that list; their messages are then in their
+// chats, and so would the row's be once the queue has passed it, which a later
+// message that was sent shows. But WhatsApp knows some numbers under another
+// one, whose chat nobody asked for: a chat that the provider does not know
+// shows nothing.
 func (r *Reconciler) testify(ctx context.Context, g *glance, t *trail, witnesses []campaign.Tracked) (Doubt, error) {
-	complete, passed := true, false
+	listed, passed := true, false
+	end := r.callEnd(t)
+	around := g.around(t.row.ClaimedAt.Add(-r.cfg.Skew), end.Add(r.cfg.Skew))
 	for _, w := range witnesses {
-		status, listed := g.lists(w)
-		status = w.Status.Merge(status)
+		job, here := g.lists(w)
+		status := w.Status.Merge(job.status)
 		sent := status.Merge(campaign.StatusSent) == status
-		if !listed {
-			complete = false
+		if here {
+			if !job.at.IsZero() && job.at.Sub(w.QueuedAt).Abs() > r.cfg.Skew {
+				return DoubtClock, nil
+			}
+			around.before = around.before || w.QueuedAt.Before(t.row.ClaimedAt)
+			around.after = around.after || w.QueuedAt.After(end)
+		} else {
+			listed = false
 			found, err := r.inChat(ctx, g, w)
 			if err != nil || !found {
 				return DoubtWitness, err
 			}
 			sent = true
 		}
-		passed = passed || sent && w.QueuedAt.After(r.callEnd(t.row))
+		passed = passed || sent && w.QueuedAt.After(end)
 	}
-	if !complete && !passed {
+	switch {
+	case listed && around.before && around.after:
+		return "", nil
+	case listed:
+		whole, err := r.whole(ctx, g)
+		if whole || err != nil {
+			return "", err
+		}
+		if !passed {
+			return DoubtOneSide, nil
+		}
+	case !passed:
 		return DoubtWaiting, nil
+	}
+	if !g.chats[address(t.row.Chat)].known {
+		return DoubtUnseenChat, nil
 	}
 	return "", nil
 }
 
+// reach is to which sides of a row the job list reaches.
+type reach struct{ before, after bool }
+
+// around says whether jobs of anybody's were queued before and after the two
+// times, by the provider's clock.
+func (g *glance) around(before, after time.Time) reach {
+	return reach{before: !g.oldest.IsZero() && g.oldest.Before(before), after: g.newest.After(after)}
+}
+
+// whole says whether the provider counts no more jobs than it listed: then the
+// list is cut off nowhere, although nothing is at one side of the row. Counters
+// that also count what left the list differ from it, and nothing follows.
+func (r *Reconciler) whole(ctx context.Context, g *glance) (bool, error) {
+	if g.counted {
+		return g.whole, nil
+	}
+	err := r.ask(ctx, "counting jobs", func() error {
+		n, err := r.lists.JobCount(ctx, g.sender)
+		g.whole = err == nil && n == int64(g.listed)
+		return err
+	})
+	switch campaign.CodeOf(err) {
+	case campaign.CodeNotFound, campaign.CodeInvalid, campaign.CodeUnavailable:
+		if ctx.Err() != nil {
+			return false, err
+		}
+		err = nil // no counters, no proof
+	}
+	g.counted = err == nil
+	return g.whole, err
+}
+
 // callEnd is the latest that the row's message can have been queued by our
 // clock.
-func (r *Reconciler) callEnd(row campaign.UnknownRow) time.Time {
-	if row.EndedAt.IsZero() {
-		return row.ClaimedAt.Add(r.cfg.SendDeadline + r.cfg.CallTimeout)
+func (r *Reconciler) callEnd(t *trail) time.Time {
+	if !t.row.EndedAt.IsZero() {
+		return t.row.EndedAt
 	}
-	return row.EndedAt
+	end := t.row.ClaimedAt.Add(r.cfg.SendDeadline + r.cfg.CallTimeout)
+	if t.sought != nil {
+		end = end.Add(t.sought.Upload)
+	}
+	return end
 }
 
 func (g *glance) refused(chat campaign.ChatID) bool {
@@ -86,13 +150,13 @@ func (g *glance) refused(chat campaign.ChatID) bool {
 }
 
 // lists says whether the witness is among the jobs, and where it stands.
-func (g *glance) lists(w campaign.Tracked) (campaign.Status, bool) {
+func (g *glance) lists(w campaign.Tracked) (standing, bool) {
 	for _, id := range []string{w.QueueID, uniqueOf(w.UniqueID)} {
-		if status, listed := g.jobIDs[id]; listed && id != "" {
-			return status, true
+		if job, listed := g.jobIDs[id]; listed && id != "" {
+			return job, true
 		}
 	}
-	return "", false
+	return standing{}, false
 }
 
 // inChat says whether the witness is among the messages of its chat.
@@ -105,7 +169,7 @@ func (r *Reconciler) inChat(ctx context.Context, g *glance, w campaign.Tracked) 
 		if g.asked++; g.asked > witnessChats {
 			return false, nil
 		}
-		if err := r.readChat(ctx, g, w.Chat, w.QueuedAt.Add(-r.cfg.Skew)); err != nil {
+		if err := r.readChat(ctx, g, w.Chat, w.QueuedAt.Add(-lookBack)); err != nil {
 			return false, err
 		}
 	}

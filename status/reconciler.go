@@ -53,8 +53,12 @@ type UnknownLedger interface {
 // that there is no such list.
 type Jobs interface {
 	// Jobs shows every job of the phone that may be ours; there may be tens of
-	// thousands. After an error, what was shown does not count.
-	Jobs(ctx context.Context, sender campaign.Sender, show func(campaign.Candidate)) error
+	// thousands. It says how many the list has, others' included. After an
+	// error, what was shown does not count.
+	Jobs(ctx context.Context, sender campaign.Sender, show func(campaign.Candidate)) (listed int, err error)
+	// JobCount is how many jobs of the phone there are, by the provider's own
+	// counters.
+	JobCount(ctx context.Context, sender campaign.Sender) (int64, error)
 	// Visible says whether the job is in the list.
 	Visible(ctx context.Context, sender campaign.Sender, queueID string) (bool, error)
 }
@@ -62,8 +66,8 @@ type Jobs interface {
 // Chats is the provider's messages. Errors are as those of Jobs.
 type Chats interface {
 	// Messages is our own messages of the chat that were sent at since or
-	// later; none when the provider does not know the chat.
-	Messages(ctx context.Context, sender campaign.Sender, chat campaign.ChatID, since time.Time) ([]campaign.Candidate, error)
+	// later, and whether the provider has any message of the chat at all.
+	Messages(ctx context.Context, sender campaign.Sender, chat campaign.ChatID, since time.Time) (list []campaign.Candidate, known bool, err error)
 	// Check says whether the phone is connected: nil, or why not.
 	Check(ctx context.Context, sender campaign.Sender) error
 }
@@ -91,6 +95,9 @@ type ReconcilerConfig struct {
 	CallTimeout time.Duration
 	// SendDeadline is the longest from the intent to the first byte; 5 s.
 	SendDeadline time.Duration
+	// UploadRate is how many bytes of a file add a second to the time-out of its
+	// call; 256 KiB.
+	UploadRate int64
 	// Skew is how far the provider's clock may be from ours; 60 s.
 	Skew time.Duration
 	// SettleFloor is the shortest time after a call before absence counts;
@@ -123,6 +130,7 @@ type ReconcilerConfig struct {
 func (c ReconcilerConfig) withDefaults() ReconcilerConfig {
 	c.CallTimeout = cmp.Or(c.CallTimeout, 30*time.Second)
 	c.SendDeadline = cmp.Or(c.SendDeadline, 5*time.Second)
+	c.UploadRate = cmp.Or(c.UploadRate, 256<<10)
 	c.Skew = cmp.Or(c.Skew, time.Minute)
 	c.SettleFloor = cmp.Or(c.SettleFloor, time.Minute)
 	c.PassGap = cmp.Or(c.PassGap, 30*time.Second)
@@ -146,6 +154,15 @@ func (c ReconcilerConfig) withDefaults() ReconcilerConfig {
 // window is when a row's message may have been queued.
 func (c ReconcilerConfig) window() Window {
 	return Window{Before: c.Skew, After: c.SendDeadline + c.CallTimeout + c.Skew}
+}
+
+// upload is how much longer the call of a message that carries a file may last.
+// Encoded for the wire a file is a third longer; half leaves room.
+func (c ReconcilerConfig) upload(m campaign.Message) time.Duration {
+	if m.Media == nil || m.Media.Hash == "" { // the provider fetches it
+		return 0
+	}
+	return time.Duration(3*m.Media.Size/2/c.UploadRate+1) * time.Second
 }
 
 // settle is how long after the call absence proves nothing.

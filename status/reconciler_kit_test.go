@@ -43,12 +43,12 @@ func newBook() *book {
 	return &book{texts: map[int64]campaign.Message{}, bound: map[campaign.ChatID][]string{}, measured: true}
 }
 
-// lose adds an unknown row whose call ended just now.
+// lose adds an unknown row whose call ended just now, a moment after it began.
 func (b *book) lose(seq int64, chat campaign.ChatID, text string) campaign.UnknownRow {
 	message := campaign.Message{Text: text}
 	row := campaign.UnknownRow{
 		Campaign: "cmp_1", Seq: seq, Gen: 1, Attempt: 1, Sender: campaign.Sender{ID: "snd_1", Phone: "12015550100"}, Chat: chat,
-		BodyHash: message.Hash(), ClaimedAt: time.Now(), EndedAt: time.Now(),
+		BodyHash: message.Hash(), ClaimedAt: time.Now().Add(-2 * time.Millisecond), EndedAt: time.Now().Add(-time.Millisecond),
 	}
 	b.put(row, message)
 	return row
@@ -180,6 +180,8 @@ type shelf struct {
 	jobsErr  error
 	chatsErr error
 	checkErr error
+	count    int64 // of jobs; below 0 all that are listed
+	countErr error
 	requests int
 }
 
@@ -199,14 +201,25 @@ func (s *shelf) list(list []shown, keep func(shown) bool) []campaign.Candidate {
 	return out
 }
 
-func (s *shelf) Jobs(_ context.Context, _ campaign.Sender, show func(campaign.Candidate)) error {
+func (s *shelf) Jobs(_ context.Context, _ campaign.Sender, show func(campaign.Candidate)) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
-	for _, c := range s.list(s.jobs, func(shown) bool { return true }) {
+	list := s.list(s.jobs, func(shown) bool { return true })
+	for _, c := range list {
 		show(c) // an error may come after half a list
 	}
-	return s.jobsErr
+	return len(list), s.jobsErr
+}
+
+func (s *shelf) JobCount(context.Context, campaign.Sender) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests++
+	if s.count < 0 {
+		return int64(len(s.list(s.jobs, func(shown) bool { return true }))), nil
+	}
+	return s.count, s.countErr
 }
 
 func (s *shelf) Visible(_ context.Context, _ campaign.Sender, queueID string) (bool, error) {
@@ -216,11 +229,13 @@ func (s *shelf) Visible(_ context.Context, _ campaign.Sender, queueID string) (b
 	return len(s.list(s.jobs, func(c shown) bool { return c.QueueID == queueID })) > 0, s.jobsErr
 }
 
-func (s *shelf) Messages(_ context.Context, _ campaign.Sender, chat campaign.ChatID, since time.Time) ([]campaign.Candidate, error) {
+func (s *shelf) Messages(_ context.Context, _ campaign.Sender, chat campaign.ChatID, since time.Time) ([]campaign.Candidate, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
-	return s.list(s.messages, func(c shown) bool { return s.chatsErr == nil && c.Chat == chat && !c.At.Before(since) }), s.chatsErr
+	here := func(c shown) bool { return s.chatsErr == nil && c.Chat == chat }
+	known := len(s.list(s.messages, here)) > 0
+	return s.list(s.messages, func(c shown) bool { return here(c) && !c.At.Before(since) }), known, s.chatsErr
 }
 
 func (s *shelf) Check(context.Context, campaign.Sender) error {
@@ -270,11 +285,16 @@ type lab struct {
 
 const witnessChat = campaign.ChatID("12015550177@c.us")
 
-// newLab has one witness that is in the job list, and a measured lag of none.
+// newLab has two witnesses in the job list, one accepted before a row that is
+// lost now and one after, and a measured lag of none. What the provider counts
+// proves nothing.
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, start: time.Now(), pace: 10, book: newBook(), shelf: &shelf{}}
+	l := &lab{t: t, start: time.Now(), pace: 10, book: newBook(), shelf: &shelf{count: 1 << 40}}
 	l.cfg.Policies = map[campaign.ID]campaign.UnknownPolicy{"cmp_1": "", "cmp_2": ""}
+	l.witness("w0", time.Second)
+	l.job("w0", witnessChat, "Hi witness", 0)
+	l.jobs[0].At = time.Now().Add(-time.Second)
 	l.witness("w1", 0)
 	l.job("w1", witnessChat, "Hi witness", 0)
 	return l

@@ -24,7 +24,7 @@ type longList struct {
 	inUse    []uint64
 }
 
-func (l *longList) Jobs(ctx context.Context, sender campaign.Sender, show func(campaign.Candidate)) error {
+func (l *longList) Jobs(ctx context.Context, sender campaign.Sender, show func(campaign.Candidate)) (int, error) {
 	for i := range l.others {
 		id := fmt.Sprintf("other-%d", i)
 		show(campaign.Candidate{
@@ -32,10 +32,11 @@ func (l *longList) Jobs(ctx context.Context, sender campaign.Sender, show func(c
 			Text: strings.Repeat("x", l.textSize), At: time.Now(), Status: campaign.StatusRead,
 		})
 	}
-	return l.shelf.Jobs(ctx, sender, show)
+	n, err := l.shelf.Jobs(ctx, sender, show)
+	return l.others + n, err
 }
 
-func (l *longList) Messages(ctx context.Context, sender campaign.Sender, chat campaign.ChatID, since time.Time) ([]campaign.Candidate, error) {
+func (l *longList) Messages(ctx context.Context, sender campaign.Sender, chat campaign.ChatID, since time.Time) ([]campaign.Candidate, bool, error) {
 	runtime.GC()
 	var now runtime.MemStats
 	runtime.ReadMemStats(&now)

@@ -325,8 +325,10 @@ func TestSandboxWithoutSettleWindow(t *testing.T) {
 	onStreet(t, sandbox.Config{}, func(s *street) {
 		s.cfg.SettleFloor, s.cfg.CallTimeout, s.cfg.PassGap, s.cfg.Idle = 1, 1, 1, time.Millisecond
 		s.neighbors()
-		s.arm(`{"kind":"commit_late","delay":"800ms"}`)
+		s.arm(`{"kind":"commit_late","delay":"800ms","next":1}`)
 		s.lose(1, asha, hiAsha)
+		time.Sleep(time.Millisecond) // virtual: what comes later is later
+		s.accept(200)
 		s.run(time.Minute)
 		s.want(0, 1, 0, 2)
 	})
@@ -376,7 +378,19 @@ func TestSandboxShortList(t *testing.T) {
 		s.run(2 * time.Hour)
 		s.want(0, 0, 0)
 	})
-	// The list reaches back to it in the end: nothing is newer any more.
+	// Nobody counts what waits, and the first row of a sender has nothing before
+	// it: the list's newest five would do for a whole list.
+	onStreet(t, sandbox.Config{Service: time.Hour}, func(s *street) {
+		s.arm(`{"kind":"status","status":502,"when":"after","next":1}`)
+		s.arm(`{"kind":"list_short","size":5}`)
+		s.lose(1, asha, hiAsha)
+		for seq := range int64(5) {
+			s.accept(200 + seq)
+		}
+		s.run(2 * time.Hour)
+		s.want(0, 0, 0)
+	})
+	// The queue has passed it, but the provider does not know the chat.
 	onStreet(t, sandbox.Config{}, func(s *street) {
 		s.neighbors()
 		s.arm(`{"kind":"list_short","size":1}`)
@@ -385,7 +399,35 @@ func TestSandboxShortList(t *testing.T) {
 		s.run(time.Second)
 		s.accept(200)
 		s.run(time.Hour)
+		s.want(0, 0, 0, 0)
+	})
+}
+
+// TestSandboxFirstRow has nothing before it that could show how far back the
+// list reaches; the provider's counters show that it lacks nothing.
+func TestSandboxFirstRow(t *testing.T) {
+	t.Parallel()
+	onStreet(t, sandbox.Config{}, func(s *street) {
+		s.arm(`{"kind":"reset","next":1}`)
+		s.lose(1, asha, hiAsha)
+		s.neighbors()
+		s.run(10 * time.Minute)
 		s.want(0, 1, 0)
+	})
+}
+
+// TestSandboxChatUnderAnotherNumber: the job is done and gone, and the message
+// is in a chat that the provider lists by the number that WhatsApp has only.
+func TestSandboxChatUnderAnotherNumber(t *testing.T) {
+	t.Parallel()
+	onStreet(t, sandbox.Config{Instant: true, Wire: sandbox.Wire{CanonicalChatsOnly: true}}, func(s *street) {
+		s.neighbors()
+		s.arm(`{"kind":"status","status":502,"when":"after","next":1}`)
+		s.lose(1, "12015550521@c.us", hiAsha)
+		s.accept(200)
+		s.arm(`{"kind":"list_gone","delay":"1s"}`)
+		s.run(4 * time.Hour)
+		s.want(0, 0, 0)
 	})
 }
 

@@ -123,18 +123,19 @@ func TestAbsenceAtOnceWouldRepeatMessages(t *testing.T) {
 func TestWhatProvesNothing(t *testing.T) {
 	t.Parallel()
 	for name, doubt := range map[string]func(*lab){
-		"rewritten text":          func(l *lab) { l.job("1", asha, "Hi Asha, sent by us", 0) },
-		"same text, another time": func(l *lab) { l.message("1", asha, "Hi Asha"); l.messages[0].At = l.start.Add(time.Hour) },
-		"same text, alike number": func(l *lab) { l.job("1", "12015550191@c.us", "Hi Asha", 0) },
-		"no job list":             func(l *lab) { l.jobsErr = failing(campaign.CodeNotFound) },
-		"no message list":         func(l *lab) { l.chatsErr = failing(campaign.CodeNotFound) },
-		"chat refused":            func(l *lab) { l.chatsErr = failing(campaign.CodeInvalid) },
-		"lag never measured":      func(l *lab) { l.measured = false },
-		"no witness":              func(l *lab) { l.witnesses = nil },
-		"witness too young":       func(l *lab) { l.witnesses[0].QueuedAt = l.start.Add(time.Hour) },
-		"witness missing":         func(l *lab) { l.witness("w2", time.Minute) },
-		"text not known":          func(l *lab) { delete(l.texts, 1) },
-		"another text than sent":  func(l *lab) { l.texts[1] = campaign.Message{Text: "changed"} },
+		"rewritten text":               func(l *lab) { l.job("1", asha, "Hi Asha, sent by us", 0) },
+		"same text, another time":      func(l *lab) { l.message("1", asha, "Hi Asha"); l.messages[0].At = l.start.Add(time.Hour) },
+		"same text, chat by no number": func(l *lab) { l.job("1", "231412345678901@lid", "Hi Asha", 0) },
+		"same text, alike number":      func(l *lab) { l.job("1", "12015550191@c.us", "Hi Asha", 0) },
+		"no job list":                  func(l *lab) { l.jobsErr = failing(campaign.CodeNotFound) },
+		"no message list":              func(l *lab) { l.chatsErr = failing(campaign.CodeNotFound) },
+		"chat refused":                 func(l *lab) { l.chatsErr = failing(campaign.CodeInvalid) },
+		"lag never measured":           func(l *lab) { l.measured = false },
+		"no witness":                   func(l *lab) { l.witnesses = nil },
+		"witness too young":            func(l *lab) { l.witnesses[0].QueuedAt = l.start.Add(time.Hour) },
+		"witness missing":              func(l *lab) { l.witness("w2", time.Minute) },
+		"text not known":               func(l *lab) { delete(l.texts, 1) },
+		"another text than sent":       func(l *lab) { l.texts[1] = campaign.Message{Text: "changed"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,12 +188,15 @@ func TestHeldRowIsReturnedWhenTheDoubtIsOver(t *testing.T) {
 }
 
 // TestJobsThatAreDoneLeaveTheList: the witnesses are then looked for in their
-// chats. That proves something only once the queue has passed the row.
+// chats. That proves something only once the queue has passed the row, and only
+// if the provider knows the row's chat by the number that we know.
 func TestJobsThatAreDoneLeaveTheList(t *testing.T) {
 	t.Parallel()
 	simulate(t, func(l *lab) {
-		l.jobs = nil
-		l.message("w1", witnessChat, "Hi witness")
+		l.jobs, l.witnesses = nil, l.witnesses[:1]
+		l.message("w0", witnessChat, "Hi witness")
+		l.message("old", asha, "Welcome")
+		l.messages[1].At = l.start.Add(-24 * time.Hour)
 		l.lose(1, asha, "Hi Asha")
 		l.run(10 * time.Minute)
 		l.want(nil, nil, nil, 0) // an older message was sent; ours may wait, unseen
@@ -203,6 +207,115 @@ func TestJobsThatAreDoneLeaveTheList(t *testing.T) {
 			t.Errorf("returned %d times, although a later message was sent\n%s", len(l.returned), l.log.String())
 		}
 	})
+	simulate(t, func(l *lab) { // delivered, to the number as WhatsApp knows it
+		l.jobs = nil
+		const given, known = campaign.ChatID("5511987654321@c.us"), campaign.ChatID("551187654321@c.us")
+		l.lose(1, given, "Hi Asha")
+		l.message("1", known, "Hi Asha")
+		l.message("w0", witnessChat, "Hi witness")
+		l.message("w1", witnessChat, "Hi witness")
+		l.run(time.Hour)
+		l.want(nil, nil, nil, 0)
+	})
+}
+
+// TestListsOfOneSide: a list that may be cut off at either end proves nothing,
+// unless somebody's jobs at both sides of the row, or the provider's own
+// counters, say that it is not.
+func TestListsOfOneSide(t *testing.T) {
+	t.Parallel()
+	foreign := func(l *lab, after time.Duration) {
+		l.job("x", "12015550888@c.us", "of another program", 0)
+		l.jobs[len(l.jobs)-1].At = l.start.Add(after)
+	}
+	earlier := func(l *lab) { l.witnesses, l.jobs = l.witnesses[:1], l.jobs[:1] }
+	later := func(l *lab) { l.witnesses, l.jobs = l.witnesses[1:], l.jobs[1:] }
+	for name, test := range map[string]struct {
+		see    func(*lab)
+		proves bool
+	}{
+		"nothing before":                  {later, false},
+		"nothing after":                   {earlier, false},
+		"nothing before, all counted":     {func(l *lab) { later(l); l.count = -1 }, true},
+		"nothing after, all counted":      {func(l *lab) { earlier(l); l.count = -1 }, true},
+		"nothing before, more counted":    {func(l *lab) { later(l); l.count = 2 }, false},
+		"no counters":                     {func(l *lab) { later(l); l.count, l.countErr = 1, failing(campaign.CodeNotFound) }, false},
+		"counters away":                   {func(l *lab) { later(l); l.count, l.countErr = 1, failing(campaign.CodeUnavailable) }, false},
+		"an older job of somebody's":      {func(l *lab) { later(l); foreign(l, -2*time.Minute) }, true},
+		"one that may be younger":         {func(l *lab) { later(l); foreign(l, -30*time.Second) }, false},
+		"a later job of somebody's":       {func(l *lab) { earlier(l); foreign(l, 2*time.Minute) }, true},
+		"all counted, but a witness lost": {func(l *lab) { later(l); l.count = -1; l.witness("w2", -2*time.Millisecond) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			simulate(t, func(l *lab) {
+				l.lose(1, asha, "Hi Asha")
+				test.see(l)
+				l.run(time.Hour)
+				if got := len(l.returned) == 1; got != test.proves {
+					t.Errorf("returned %d times\n%s", len(l.returned), l.log.String())
+				}
+			})
+		})
+	}
+}
+
+// TestClocksThatDisagree: what the lists say of times is by the provider's
+// clock.
+func TestClocksThatDisagree(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) { // the message looks too old, and its job is gone
+		l.lose(1, asha, "Hi Asha")
+		l.message("1", asha, "Hi Asha")
+		l.messages[0].At = l.start.Add(-2 * time.Minute)
+		l.run(time.Hour)
+		l.want(nil, nil, nil, 0)
+	})
+	for _, ahead := range []time.Duration{2 * time.Minute, -2 * time.Minute} {
+		simulate(t, func(l *lab) {
+			l.lose(1, asha, "Hi Asha")
+			for i := range l.jobs {
+				l.jobs[i].At = l.jobs[i].At.Add(ahead)
+			}
+			l.run(time.Hour)
+			l.want(nil, nil, nil, 0)
+		})
+	}
+}
+
+// TestAttemptsAreLimited: nobody but a person has a row sent a fourth time, and
+// the policy resend sends without proof once.
+func TestAttemptsAreLimited(t *testing.T) {
+	t.Parallel()
+	unlisted := func(l *lab) { l.jobsErr = failing(campaign.CodeNotFound) }
+	for name, test := range map[string]struct {
+		attempt int
+		policy  campaign.UnknownPolicy
+		see     func(*lab)
+		again   int
+	}{
+		"second, absent":           {2, campaign.PolicyHold, func(*lab) {}, 1},
+		"third, absent":            {3, campaign.PolicyHold, func(*lab) {}, 0},
+		"later, absent":            {7, campaign.PolicyHold, func(*lab) {}, 0},
+		"resend, first, unlisted":  {1, campaign.PolicyResend, unlisted, 1},
+		"resend, second, unlisted": {2, campaign.PolicyResend, unlisted, 0},
+		"resend, second, absent":   {2, campaign.PolicyResend, func(*lab) {}, 1},
+		"resend, third, absent":    {3, campaign.PolicyResend, func(*lab) {}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			simulate(t, func(l *lab) {
+				l.policy(test.policy)
+				l.lose(1, asha, "Hi Asha")
+				l.unknown[0].Attempt = test.attempt
+				test.see(l)
+				l.run(time.Hour)
+				if len(l.returned) != test.again || l.open(l.r) != 0 {
+					t.Errorf("returned %d times, open %d\n%s", len(l.returned), l.open(l.r), l.log.String())
+				}
+			})
+		})
+	}
 }
 
 // TestNothingIsDecidedWithoutTheProvider: an outage, and each kind of refusal,
@@ -364,20 +477,48 @@ func TestSameTextOfTwoCampaigns(t *testing.T) {
 	})
 }
 
-// TestRowOfAProcessThatDied has no end of its call: the intent's time counts.
-// A process that starts later does not wait again for what has passed.
+// TestRowOfAProcessThatDied has no end of its call, which may have been under
+// way until just now: it gets the whole settle window from when it is first
+// seen, however old its intent is by a clock that may have been set.
 func TestRowOfAProcessThatDied(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		age  time.Duration
-		want int
-	}{{0, 90}, {40 * time.Second, 50}, {time.Hour, 30}, {-time.Hour, 90}} {
+	for _, age := range []time.Duration{0, 40 * time.Second, time.Hour, -time.Hour} {
 		simulate(t, func(l *lab) {
 			l.lose(1, asha, "Hi Asha")
-			l.unknown[0].ClaimedAt, l.unknown[0].EndedAt = l.start.Add(-test.age), time.Time{}
-			l.witnesses[0].QueuedAt = l.start.Add(-2 * time.Hour)
+			l.unknown[0].ClaimedAt, l.unknown[0].EndedAt = l.start.Add(-age), time.Time{}
+			l.set(func(s *shelf) { s.count = -1 }) // counts what it lists, which nothing is after
 			l.run(10 * time.Minute)
-			l.want(nil, []int{test.want}, nil, 0)
+			l.want(nil, []int{90}, nil, 0)
+		})
+	}
+	simulate(t, func(l *lab) { // killed at the end of a long call
+		l.lose(1, asha, "Hi Asha")
+		l.unknown[0].ClaimedAt, l.unknown[0].EndedAt = l.start.Add(-85*time.Second), time.Time{}
+		l.job("1", asha, "Hi Asha", 45*time.Second)
+		l.run(time.Hour)
+		l.want([]int{60}, nil, nil, 0)
+	})
+}
+
+// TestUploadKilled: a call that carries a file may last minutes, and its message
+// be queued at the end of it.
+func TestUploadKilled(t *testing.T) {
+	t.Parallel()
+	for _, shown := range []bool{true, false} {
+		simulate(t, func(l *lab) {
+			message := campaign.Message{Text: "Look", Media: &campaign.Media{Type: campaign.MediaVideo, Hash: "abc", Size: 64 << 20}}
+			l.put(campaign.UnknownRow{
+				Campaign: "cmp_1", Seq: 1, Gen: 1, Attempt: 1, Sender: campaign.Sender{ID: "snd_1"}, Chat: asha, BodyHash: message.Hash(),
+				ClaimedAt: l.start.Add(-5 * time.Minute),
+			}, message)
+			if shown {
+				l.job("1", asha, "Look", 45*time.Second)
+				l.jobs[2].At, l.jobs[2].Kind = l.start, campaign.KindMedia
+			}
+			l.run(time.Hour)
+			if len(l.returned) != 0 || shown != (len(l.found) == 1) {
+				t.Errorf("shown %t: found %d times, returned %d times", shown, len(l.found), len(l.returned))
+			}
 		})
 	}
 }
@@ -515,6 +656,7 @@ func TestDoubtBetweenTwoPasses(t *testing.T) {
 		l.witness("w2", time.Minute)
 		l.run(30 * time.Second)
 		l.job("w2", witnessChat, "Hi witness", 0)
+		l.jobs[2].At = l.witnesses[2].QueuedAt
 		l.run(10 * time.Minute)
 		l.want(nil, []int{150}, nil, 0)
 	})

@@ -29,10 +29,10 @@ func said(m campaign.Message) string {
 }
 
 // address is a chat as it is compared: the digits of a person, with or without
-// "@c.us"; any other chat whole.
+// the suffix; any other chat whole.
 func address(chat campaign.ChatID) string {
 	number, suffix, found := strings.Cut(string(chat), "@")
-	if found && suffix != "c.us" {
+	if found && suffix != "c.us" && suffix != "s.whatsapp.net" {
 		return string(chat)
 	}
 	return strings.TrimPrefix(number, "+")
@@ -41,13 +41,16 @@ func address(chat campaign.ChatID) string {
 // alike says whether two addresses may be one person's although they differ:
 // WhatsApp knows some numbers under another one, with a digit more, less or
 // changed (Brazil, Mexico, Argentina), and lists show that one. No address at
-// all may be anybody's.
+// all may be anybody's, and so may one of a kind that tells no number, such as
+// "@lid".
 func alike(a, b string) bool {
 	switch {
 	case a == "" || b == "":
 		return true
-	case a == b || strings.Contains(a, "@") || strings.Contains(b, "@"):
+	case a == b:
 		return false
+	case strings.Contains(a, "@") || strings.Contains(b, "@"):
+		return nameless(a) != nameless(b) && !isGroup(a) && !isGroup(b)
 	}
 	if len(a) > len(b) {
 		a, b = b, a
@@ -64,6 +67,12 @@ func alike(a, b string) bool {
 	}
 	return a[start:] == b[start+1:]
 }
+
+// nameless says whether an address is of a kind that is neither a number's nor a
+// group's.
+func nameless(address string) bool { return strings.Contains(address, "@") && !isGroup(address) }
+
+func isGroup(address string) bool { return strings.HasSuffix(address, "@g.us") }
 
 // uniqueOf is the unique part of a message id, which comes bare or as
 // "true_<chat>_<unique>", in groups with "_<participant>" after it.

@@ -13,7 +13,7 @@ type trail struct {
 	sought *Sought // once the message was had
 
 	seen time.Time     // when the row was first seen, on the monotonic clock
-	age  time.Duration // since the end of its call, then, by the calendar
+	age  time.Duration // since the end of its call, then, by the calendar; none when nobody knows the end
 
 	next    time.Time // when to look; zero is at once
 	never   bool      // looked for, and too old to be looked for again
@@ -29,11 +29,10 @@ type trail struct {
 }
 
 func newTrail(row campaign.UnknownRow, now time.Time) *trail {
-	end := row.EndedAt
-	if end.IsZero() {
-		end = row.ClaimedAt
+	t := &trail{row: row, seen: now}
+	if !row.EndedAt.IsZero() { // or else the process died with it, at the latest just now
+		t.age = max(0, now.Sub(row.EndedAt))
 	}
-	t := &trail{row: row, seen: now, age: max(0, now.Sub(end))}
 	t.decided = row.Resolution != campaign.ResolutionNone || row.Unresolved(now)
 	return t
 }

@@ -189,7 +189,8 @@ const (
 	CancelStaged     = cancelStaged
 	UnknownQuery     = unknownQuery
 	BoundQuery       = boundQuery
-	WitnessQuery     = witnessQuery
+	EarlierQuery     = earlierQuery
+	LaterQuery       = laterQuery
 )
 
 // StageQuery is built at start, so it is no constant.

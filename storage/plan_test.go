@@ -72,9 +72,11 @@ func TestPlans(t *testing.T) {
 		if !strings.Contains(plan, q.want) || strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "SCAN recipients\n") {
 			t.Errorf("%s: want %q without a sort, got:\n%s", q.name, q.want, plan)
 		}
-	} // A thousand rows at most are sorted by their distance.
-	plan, err := s.Plan(t.Context(), storage.WitnessQuery, 1, 1, 1001, 1, 501, 5)
-	if err != nil || !strings.Contains(plan, "USING PRIMARY KEY (campaign_n=? AND seq>? AND seq<?)") {
-		t.Errorf("witnesses: want a bounded range, got (%v):\n%s", err, plan)
+	} // A thousand rows at most are sorted by their time.
+	for _, text := range []string{storage.EarlierQuery, storage.LaterQuery} {
+		plan, err := s.Plan(t.Context(), text, 1, 1, 1001, 1, 501, 1000, 5)
+		if err != nil || !strings.Contains(plan, "USING PRIMARY KEY (campaign_n=? AND seq>? AND seq<?)") {
+			t.Errorf("witnesses: want a bounded range, got (%v):\n%s", err, plan)
+		}
 	}
 }

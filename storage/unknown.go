@@ -89,9 +89,11 @@ const boundQuery = `SELECT r.queue_id, r.unique_id, r.message_id FROM campaigns 
 const witnessReach = 500
 
 // Witnesses is up to limit messages that the provider took for certain, of the
-// same campaign and sender as the row, the nearest first and none further than
-// 500 rows away. A list of the provider's that lacks one of them lacks others
-// too, so absence from it proves nothing.
+// same campaign and sender as the row and none further than 500 rows away: of
+// those accepted before the row's intent and of those accepted after it the
+// nearest in time, half of each as far as there are that many. A list of the
+// provider's that lacks one of them lacks others too, so absence from it proves
+// nothing.
 func (s *Store) Witnesses(ctx context.Context, row campaign.UnknownRow, limit int) ([]campaign.Tracked, error) {
 	what := fmt.Sprintf("list the neighbors of row %d of campaign %s", row.Seq, row.Campaign)
 	number, err := s.number(ctx, row.Campaign)
@@ -102,12 +104,24 @@ func (s *Store) Witnesses(ctx context.Context, row campaign.UnknownRow, limit in
 	if err != nil {
 		return nil, s.fail(what, err)
 	}
-	var rows []dueRow
-	err = s.readers.SelectContext(ctx, &rows, s.readers.Rebind(witnessQuery),
-		number, row.Seq-witnessReach, row.Seq+witnessReach, senderN, row.Seq, limit)
+	claimed := millis(row.ClaimedAt)
+	near := func(query string) ([]dueRow, error) {
+		var rows []dueRow
+		err := s.readers.SelectContext(ctx, &rows, s.readers.Rebind(query),
+			number, row.Seq-witnessReach, row.Seq+witnessReach, senderN, row.Seq, claimed, limit)
+		return rows, err
+	}
+	before, err := near(earlierQuery)
 	if err != nil {
 		return nil, s.fail(what, err)
 	}
+	after, err := near(laterQuery)
+	if err != nil {
+		return nil, s.fail(what, err)
+	}
+	most := max(limit/2, limit-len(after))
+	rows := slices.Concat(before[:min(len(before), most)], after)
+	rows = rows[:min(len(rows), limit)]
 	for i := range rows {
 		rows[i].id = row.Campaign
 	}
@@ -115,10 +129,15 @@ func (s *Store) Witnesses(ctx context.Context, row campaign.UnknownRow, limit in
 	return list, s.fail(what, err)
 }
 
-// The plus keeps the planner off the index of all queue ids.
-const witnessQuery = `SELECT ` + dueColumns + ` FROM recipients
-	WHERE campaign_n = ? AND seq BETWEEN ? AND ? AND sender_n = ? AND +queue_id <> '' AND queued_at > 0
-	ORDER BY ABS(seq - ?), seq LIMIT ?`
+// The plus keeps the planner off the index of all queue ids. queued_at is when
+// the call ended; one that ended in the very millisecond of the intent was not
+// before it.
+const (
+	witnessQuery = `SELECT ` + dueColumns + ` FROM recipients
+	WHERE campaign_n = ? AND seq BETWEEN ? AND ? AND sender_n = ? AND +queue_id <> '' AND seq <> ? AND queued_at `
+	earlierQuery = witnessQuery + `BETWEEN 1 AND ? - 1 ORDER BY queued_at DESC, seq LIMIT ?`
+	laterQuery   = witnessQuery + `>= ? ORDER BY queued_at, seq LIMIT ?`
+)
 
 // ReturnUnknown moves unknown rows to pending, not before a time: it is proven
 // that the message was not taken, or the operator decided to send it again. A

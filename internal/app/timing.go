@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/periskope"
 	"github.com/herald-campaigns/herald/status"
 )
 
@@ -27,7 +28,7 @@ func (c Config) schedule() status.Schedule {
 func (a *App) reconciling(policies map[campaign.ID]campaign.UnknownPolicy) status.ReconcilerConfig {
 	c := a.tuning.reconciler
 	c.Policies, c.Schedule = policies, a.cfg.schedule()
-	c.CallTimeout = cmp.Or(c.CallTimeout, a.tuning.callTimeout)
+	c.CallTimeout, c.UploadRate = cmp.Or(c.CallTimeout, a.tuning.callTimeout), periskope.UploadRate
 	if a.cfg.Mode == campaign.ModeSandbox {
 		c.SettleFloor = cmp.Or(c.SettleFloor, faster(time.Minute, a.cfg.Sandbox.Speed))
 		c.PassGap = cmp.Or(c.PassGap, faster(30*time.Second, a.cfg.Sandbox.Speed))

@@ -67,7 +67,7 @@ func TestNothingLeaks(t *testing.T) {
 			values = append(values, err)
 			jobs, err := jobsOf(t, gateway, sender)
 			values = append(values, jobs, err)
-			messages, err := gateway.Messages(t.Context(), sender, testNumber+"@c.us", time.Time{})
+			messages, _, err := gateway.Messages(t.Context(), sender, testNumber+"@c.us", time.Time{})
 			values = append(values, messages, err)
 			_, err = gateway.Visible(t.Context(), sender, testQueue)
 			assertNoLeak(t, append(values, err, gateway), testToken, testNumber)

@@ -20,13 +20,15 @@ const (
 )
 
 // Jobs shows every job of the phone that may be one of ours, whoever it goes
-// to: all but those of broadcasts and of people. After an error, what was shown
+// to: all but those of broadcasts and of people. It says how many jobs the list
+// has, those included. After an error, what was shown
 // does not count. Errors carry a campaign.Code, as Status gives it;
 // CodeNotFound says that there is no list that can be read.
-func (g *Gateway) Jobs(ctx context.Context, sender campaign.Sender, show func(campaign.Candidate)) error {
+func (g *Gateway) Jobs(ctx context.Context, sender campaign.Sender, show func(campaign.Candidate)) (listed int, err error) {
 	const what = "list the provider's jobs"
 	odd := false
-	_, err := g.client.EachJob(ctx, string(sender.Phone), periskope.QueueFilter{}, func(job periskope.Job) {
+	_, err = g.client.EachJob(ctx, string(sender.Phone), periskope.QueueFilter{}, func(job periskope.Job) {
+		listed++
 		switch {
 		case job.QueueID == "" && job.UniqueID == "":
 			odd = true
@@ -36,11 +38,21 @@ func (g *Gateway) Jobs(ctx context.Context, sender campaign.Sender, show func(ca
 	})
 	switch {
 	case err != nil:
-		return g.explainList(what, sender, err)
+		return 0, g.explainList(what, sender, err)
 	case odd:
-		return g.oddList(what)
+		return 0, g.oddList(what)
 	}
-	return nil
+	return listed, nil
+}
+
+// JobCount is how many jobs the phone's queue has, done and failed ones
+// included, by the provider's counters. Errors are those of Jobs.
+func (g *Gateway) JobCount(ctx context.Context, sender campaign.Sender) (int64, error) {
+	health, _, err := g.client.QueueHealth(ctx, string(sender.Phone))
+	if err != nil {
+		return 0, g.explainList("count the provider's jobs", sender, err)
+	}
+	return health.Backlog() + health.Completed.V + health.Failed.V, nil
 }
 
 // Visible says whether the job is in the provider's list by now.
@@ -53,26 +65,26 @@ func (g *Gateway) Visible(ctx context.Context, sender campaign.Sender, queueID s
 }
 
 // Messages is our own messages of the chat that were sent at since or later,
-// but for those that a person wrote; none when the provider does not know the
-// chat. Errors are those of Jobs.
-func (g *Gateway) Messages(ctx context.Context, sender campaign.Sender, chat campaign.ChatID, since time.Time) ([]campaign.Candidate, error) {
+// but for those that a person wrote, and whether the provider has any message
+// of the chat at all, whoever wrote it and when. Errors are those of Jobs.
+func (g *Gateway) Messages(ctx context.Context, sender campaign.Sender, chat campaign.ChatID, since time.Time) (list []campaign.Candidate, known bool, err error) {
 	const what = "list a chat's messages"
-	var list []campaign.Candidate
 	seen := map[string]bool{}
 	offset := 0
 	for range maxPages {
 		page, _, err := g.client.ChatMessages(ctx, string(sender.Phone), string(chat), periskope.Page{Offset: offset, Limit: pageSize})
 		switch {
 		case unknownChat(err):
-			return list, nil
+			return list, known, nil
 		case err != nil:
-			return nil, g.explainList(what, sender, err)
+			return nil, false, g.explainList(what, sender, err)
 		}
 		fresh := 0
 		for _, m := range page {
 			if m.UniqueID == "" && m.ChatID == "" {
-				return nil, g.oddList(what)
+				return nil, false, g.oddList(what)
 			}
+			known = true
 			if seen[m.UniqueID] { // pages overlap when messages arrive meanwhile
 				continue
 			}
@@ -85,11 +97,11 @@ func (g *Gateway) Messages(ctx context.Context, sender campaign.Sender, chat cam
 		// A short page need not be the last, since the provider may have a limit
 		// of its own.
 		if fresh == 0 || passed(page, since) {
-			return list, nil
+			return list, known, nil
 		}
 		offset += len(page)
 	}
-	return nil, &campaign.Error{Code: campaign.CodeNotFound, What: fmt.Sprintf("%s: it has more than %d", what, pageSize*maxPages)}
+	return nil, false, &campaign.Error{Code: campaign.CodeNotFound, What: fmt.Sprintf("%s: it has more than %d", what, pageSize*maxPages)}
 }
 
 // passed says whether a page shows its messages from new to old and has got

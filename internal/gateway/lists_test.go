@@ -48,7 +48,7 @@ func TestJobsAreCandidates(t *testing.T) {
 // jobsOf collects what Jobs shows.
 func jobsOf(t *testing.T, g *Gateway, sender campaign.Sender) (list []campaign.Candidate, err error) {
 	t.Helper()
-	err = g.Jobs(t.Context(), sender, func(c campaign.Candidate) { list = append(list, c) })
+	_, err = g.Jobs(t.Context(), sender, func(c campaign.Candidate) { list = append(list, c) })
 	return list, err
 }
 
@@ -74,7 +74,7 @@ func TestMessagesAreCandidates(t *testing.T) {
 	 {"unique_id":"3EB05","chat_id":"x","from_me":true,"body":"by a person","performed_by":"ann@example.com","timestamp":"2026-04-01T14:23:21+00:00"},
 	 {"unique_id":"3EB06","chat_id":"x","from_me":true,"is_private_note":true,"body":"note","timestamp":"2026-04-01T14:23:21+00:00"},
 	 {"unique_id":"3EB07","chat_id":"x","from_me":true,"body":"before","timestamp":"2026-04-01T14:20:00+00:00"}]}`
-	got, err := serve(t, answer(200, page)).Messages(t.Context(), testSender, testChat, listed)
+	got, _, err := serve(t, answer(200, page)).Messages(t.Context(), testSender, testChat, listed)
 	want := []campaign.Candidate{
 		{Source: campaign.EvidenceMessages, QueueID: "q1", UniqueID: "3EB01", MessageID: "true_x_3EB01", Chat: testChat, Kind: campaign.KindText, Text: "Hi", At: listed, Status: campaign.StatusDelivered, SentAt: listed},
 		{Source: campaign.EvidenceMessages, UniqueID: "3EB02", Chat: testChat, Kind: campaign.KindPoll, Text: "Coming?", At: listed, Status: campaign.StatusQueued},
@@ -129,15 +129,15 @@ func TestEveryPageIsRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			requests := 0
-			got, err := serve(t, conversation(test.n, test.most, test.newestFirst, &requests)).
+			got, known, err := serve(t, conversation(test.n, test.most, test.newestFirst, &requests)).
 				Messages(t.Context(), testSender, testChat, listed.Add(time.Duration(test.since)*time.Minute))
-			if err != nil || len(got) != test.want || requests > test.requests {
+			if err != nil || known != (test.n > 0) || len(got) != test.want || requests > test.requests {
 				t.Errorf("%d messages in %d requests, %v; want %d in at most %d", len(got), requests, err, test.want, test.requests)
 			}
 		})
 	}
 	requests := 0
-	_, err := serve(t, conversation(20_000, 1000, false, &requests)).Messages(t.Context(), testSender, testChat, listed)
+	_, _, err := serve(t, conversation(20_000, 1000, false, &requests)).Messages(t.Context(), testSender, testChat, listed)
 	if campaign.CodeOf(err) != campaign.CodeNotFound || requests != maxPages {
 		t.Errorf("an endless chat: %v after %d requests", err, requests)
 	}
@@ -158,6 +158,24 @@ func TestVisible(t *testing.T) {
 		got, err := serve(t, record(body)).Visible(t.Context(), testSender, testQueue)
 		if err != nil || got != want || <-bodies != testQueue {
 			t.Errorf("%s: visible %v, %v", body, got, err)
+		}
+	}
+}
+
+// TestJobCount counts what is done as well, in either generation of the API.
+func TestJobCount(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]int64{
+		`{"waiting":1,"active":2,"completed":30,"failed":4,"delayed":5,"paused":6}`: 48,
+		`{"active":1,"failed":2,"completed":3,"pending":4,"is_running":true}`:       10,
+	} {
+		if got, err := serve(t, answer(200, body)).JobCount(t.Context(), testSender); err != nil || got != want {
+			t.Errorf("%s: %d jobs (%v), want %d", body, got, err, want)
+		}
+	}
+	for status, code := range map[int]campaign.Code{404: campaign.CodeNotFound, 503: campaign.CodeUnavailable, 429: campaign.CodeThrottled} {
+		if _, err := serve(t, answer(status, "")).JobCount(t.Context(), testSender); campaign.CodeOf(err) != code {
+			t.Errorf("status %d: %v, want code %s", status, err, code)
 		}
 	}
 }
@@ -204,8 +222,8 @@ func TestListsInTrouble(t *testing.T) {
 			if _, err := gateway.Visible(t.Context(), testSender, testQueue); campaign.CodeOf(err) != test.jobs && name != "something else" {
 				t.Errorf("visible: %v, want code %q", err, test.jobs)
 			}
-			messages, err := gateway.Messages(t.Context(), testSender, testChat, listed)
-			if code := campaign.CodeOf(err); code != test.messages || len(messages) != 0 {
+			messages, known, err := gateway.Messages(t.Context(), testSender, testChat, listed)
+			if code := campaign.CodeOf(err); code != test.messages || len(messages) != 0 || known {
 				t.Errorf("messages: %v (code %q), want code %q", err, code, test.messages)
 			}
 		})

@@ -227,19 +227,24 @@ func testBoundIDs(t *testing.T, s *storage.Store) {
 func testWitnesses(t *testing.T, s *storage.Store) {
 	ctx := t.Context()
 	seeded := Seed(t, s, 1200)
-	for _, seq := range []int64{1, 95, 103, 104, 700} {
-		send(t, s, seeded, seq)
-	}
-	lose(t, s, seeded, 99, 101)
+	lose(t, s, seeded, 101)
 	rows, err := s.UnknownRows(ctx, seeded.ID)
 	must(t, err)
+	for seq, after := range map[int64]time.Duration{
+		1: -4 * time.Second, 95: -time.Minute, 103: -time.Second, 99: 0, 104: 2 * time.Second, 90: time.Second, 700: time.Millisecond,
+	} {
+		row := stage(t, s, seeded, seq)[0]
+		settlement := seeded.Accepted(row, claim(t, s, seeded, row))
+		settlement.EndedAt = rows[0].ClaimedAt.Add(after)
+		settle(t, s, settlement)
+	}
 	for _, test := range []struct {
 		limit int
 		want  []int64
-	}{{3, []int64{103, 104, 95}}, {10, []int64{103, 104, 95, 1}}} {
-		list, err := s.Witnesses(ctx, rows[1], test.limit)
+	}{{1, []int64{99}}, {2, []int64{103, 99}}, {4, []int64{103, 1, 99, 90}}, {5, []int64{103, 1, 99, 90, 104}}, {10, []int64{103, 1, 95, 99, 90, 104}}} {
+		list, err := s.Witnesses(ctx, rows[0], test.limit)
 		must(t, err)
-		var got []int64
+		got := make([]int64, 0, len(list))
 		for _, w := range list {
 			got = append(got, w.Seq)
 			if w.QueueID == "" || w.QueuedAt.IsZero() || w.Sender != seeded.Sender || w.Campaign != seeded.ID {
@@ -252,7 +257,7 @@ func testWitnesses(t *testing.T, s *storage.Store) {
 	}
 	other, err := s.EnsureSender(ctx, "phone-other")
 	must(t, err)
-	foreign := rows[1]
+	foreign := rows[0]
 	foreign.Sender = other
 	if list, err := s.Witnesses(ctx, foreign, 10); err != nil || len(list) != 0 {
 		t.Errorf("witnesses of another sender: %v (%v)", list, err)
