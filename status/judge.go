@@ -49,7 +49,7 @@ func newJudgement(r *Reconciler, g *glance) *judgement {
 // judge counts the pass for a row that it did not find.
 func (j *judgement) judge(ctx context.Context, t *trail, v Verdict) error {
 	r, now := j.r, j.r.cfg.Clock()
-	t.adopted = false
+	t.adopted, t.gone = false, false
 	if c := j.g.chats[address(t.row.Chat)]; c != nil && c.unread {
 		t.absent = 0
 		t.next = now.Add(r.cfg.PassGap)
@@ -61,6 +61,10 @@ func (j *judgement) judge(ctx context.Context, t *trail, v Verdict) error {
 			return err
 		}
 		j.known = true
+	}
+	if r.cfg.FoundOnly[t.row.Campaign] {
+		t.relax(now, r.cfg.Slow)
+		return nil
 	}
 	window := r.cfg.settle(j.lag)
 	settled := t.settled(window)

@@ -13,6 +13,9 @@ import (
 type LagKeeper interface {
 	VisibilityLag(ctx context.Context, sender campaign.SenderID) (lag time.Duration, measured bool, err error)
 	KeepVisibilityLag(ctx context.Context, sender campaign.SenderID, lag time.Duration) error
+	// DoubtVisibilityLag says that a message was not visible even after lag:
+	// what was measured counts no more until something is measured again.
+	DoubtVisibilityLag(ctx context.Context, sender campaign.SenderID, lag time.Duration) error
 }
 
 // firstAsk is how late the first request of a measurement may be. After a
@@ -148,10 +151,14 @@ func (l *lagMeter) learn(ctx context.Context, sender campaign.SenderID, lag time
 func (l *lagMeter) blind(ctx context.Context, sender campaign.SenderID) {
 	l.mu.Lock()
 	line := l.line(sender)
-	was := line.measured
+	was := line.measured || !line.kept
 	line.longest, line.measured = max(line.longest, l.cfg.SampleFor), false
 	line.kept = true // what the ledger knows is out of date
+	longest := line.longest
 	l.mu.Unlock()
+	if err := l.keeper.DoubtVisibilityLag(ctx, sender, longest); err != nil && ctx.Err() == nil {
+		l.log.WarnContext(ctx, "not kept that accepted messages do not appear, another process may rely on the job list", "sender", sender, "err", err)
+	}
 	if was {
 		l.log.WarnContext(ctx, "accepted messages do not appear in the provider's job list, so absence from it proves nothing", "sender", sender)
 	}

@@ -275,7 +275,7 @@ func (r *Reconciler) adoptFound(ctx context.Context, trails []*trail, verdicts [
 			t.relax(now, r.cfg.Slow)
 			continue
 		}
-		t.adopted = true
+		t.adopted, t.gone = true, true
 		t.next = now.Add(r.cfg.PassGap)
 		observations = append(observations, r.observation(t.row, verdicts[i].Candidate, now))
 	}
@@ -286,7 +286,9 @@ func (r *Reconciler) adoptFound(ctx context.Context, trails []*trail, verdicts [
 	defer cancel()
 	if err := r.ledger.Observe(keep, observations); err != nil {
 		for i, t := range trails {
-			t.adopted = t.adopted && verdicts[i].Finding != Found
+			if verdicts[i].Finding == Found {
+				t.adopted, t.gone = false, false
+			}
 		}
 		return err
 	}

@@ -91,6 +91,9 @@ type ReconcilerConfig struct {
 	// every campaign of the ledger with unknown rows, since rows of two
 	// campaigns may contend for one message.
 	Policies map[campaign.ID]campaign.UnknownPolicy
+	// FoundOnly is those of them that do not run now: what is found of them is
+	// taken, and nothing is decided about what is not, for nobody would send it.
+	FoundOnly map[campaign.ID]bool
 	// CallTimeout bounds one call of the send API; 30 s.
 	CallTimeout time.Duration
 	// SendDeadline is the longest from the intent to the first byte; 5 s.
@@ -364,7 +367,7 @@ func (r *Reconciler) count() {
 	decided := map[campaign.ID]int64{}
 	now := r.cfg.Clock()
 	for _, t := range r.trails {
-		if t.decided || !t.row.Open(now) {
+		if !t.gone && (t.decided || !t.row.Open(now)) {
 			decided[t.row.Campaign]++
 		}
 	}

@@ -160,6 +160,13 @@ func (b *book) KeepVisibilityLag(_ context.Context, _ campaign.SenderID, lag tim
 	return nil
 }
 
+func (b *book) DoubtVisibilityLag(_ context.Context, _ campaign.SenderID, lag time.Duration) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lag, b.measured = max(b.lag, lag), false
+	return nil
+}
+
 // Message is the row's message as it was, or none when it cannot be had.
 func (b *book) Message(_ context.Context, row campaign.UnknownRow) (campaign.Message, error) {
 	b.mu.Lock()

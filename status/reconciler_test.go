@@ -631,6 +631,61 @@ func TestLagIsMeasured(t *testing.T) {
 	})
 }
 
+// TestBlindnessOutlivesTheProcess: messages that do not appear in the lists
+// are a reason for doubt until one is seen to appear.
+func TestBlindnessOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.run(time.Millisecond)
+		l.r.Accepted(campaign.Tracked{Sender: campaign.Sender{ID: "snd_1"}, QueueID: "qnever"})
+		l.run(5 * time.Minute)
+		l.r = nil
+		l.lose(1, asha, "Hi Asha")
+		l.job("1", asha, "Hi Asha", 3*time.Minute)
+		l.run(time.Hour)
+		if len(l.found) != 1 || len(l.returned) != 0 {
+			t.Errorf("found %d times, returned %d times", len(l.found), len(l.returned))
+		}
+	})
+}
+
+// TestDecidedCountsWhatIsThere: a row that was held and is found counts no more
+// for another that is not decided about.
+func TestDecidedCountsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.jobsErr = failing(campaign.CodeNotFound)
+		l.lose(1, asha, "Hi Asha")
+		l.run(4 * time.Minute)
+		l.lose(2, "12015550150@c.us", "Hi Bob")
+		late := entry(campaign.EvidenceJobs, "late", asha, "Hi Asha", 0)
+		late.At = l.start
+		l.set(func(s *shelf) { s.jobsErr, s.jobs = nil, append(s.jobs, late) })
+		check(l.t, l.r.Round(l.t.Context()))
+		if len(l.found) != 1 || l.r.Decided("cmp_1") != 0 {
+			t.Errorf("found %d, decided %d, want the one found not to count", len(l.found), l.r.Decided("cmp_1"))
+		}
+	})
+}
+
+// TestOtherCampaignsAreOnlyFound: nobody would send what is returned of them.
+func TestOtherCampaignsAreOnlyFound(t *testing.T) {
+	t.Parallel()
+	for _, policy := range campaign.UnknownPolicies() {
+		simulate(t, func(l *lab) {
+			l.policy(policy)
+			l.cfg.FoundOnly = map[campaign.ID]bool{"cmp_1": true}
+			l.lose(1, asha, "Hi Asha")
+			l.lose(2, "12015550150@c.us", "Hi Bob")
+			l.job("2", "12015550150@c.us", "Hi Bob", 10*time.Minute)
+			l.run(time.Hour)
+			if len(l.found) != 1 || len(l.returned) != 0 || len(l.assumed) != 0 {
+				t.Errorf("%s: found %d, returned %d, assumed %d", policy, len(l.found), len(l.returned), len(l.assumed))
+			}
+		})
+	}
+}
+
 // TestRoundEndsWithItsContext: nothing is decided on the way out.
 func TestRoundEndsWithItsContext(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,8 @@ type trail struct {
 	doubtful int // of them, those that proved nothing
 
 	decided bool // it has its verdict; late evidence still wins
-	adopted bool // it was found, yet it is still unknown
+	adopted bool // it was found; in the next round the ledger says whether it took it
+	gone    bool // found in this round
 }
 
 func newTrail(row campaign.UnknownRow, now time.Time) *trail {
@@ -57,7 +58,7 @@ func (t *trail) wait(now time.Time, gap time.Duration, settled time.Time) {
 
 // relax puts the row on the slow schedule: nothing more is expected soon.
 func (t *trail) relax(now time.Time, slow []time.Duration) {
-	t.decided = true
+	t.decided, t.gone = true, false
 	t.next = now.Add(slow[min(t.slow, len(slow)-1)])
 	t.slow++
 }

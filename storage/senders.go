@@ -104,7 +104,8 @@ func (s *Store) SenderUsage(ctx context.Context, id campaign.SenderID) (hour, da
 
 // VisibilityLag is the longest time that was seen between the acceptance of a
 // message of this sender and its appearance in the provider's lists; false
-// when it was never measured. How long absence from the lists proves nothing
+// when it was never measured, or a later message was not seen to appear at all
+// (the lag is then at least as long). How long absence from the lists proves nothing
 // is reckoned from it.
 func (s *Store) VisibilityLag(ctx context.Context, sender campaign.SenderID) (lag time.Duration, measured bool, err error) {
 	number, err := s.senderNumber(ctx, sender)
@@ -113,15 +114,33 @@ func (s *Store) VisibilityLag(ctx context.Context, sender campaign.SenderID) (la
 	}
 	var ms int64
 	err = s.readers.GetContext(ctx, &ms, s.readers.Rebind("SELECT lag_ms FROM senders WHERE n = ?"), number)
-	if err != nil || ms < 0 {
+	if err != nil {
 		return 0, false, s.fail(fmt.Sprintf("read the visibility lag of %s", sender), err)
+	}
+	if ms < 0 {
+		return time.Duration(-1-ms) * time.Millisecond, false, nil
 	}
 	return time.Duration(ms) * time.Millisecond, true, nil
 }
 
-// KeepVisibilityLag keeps a measured lag if it is the longest so far. One below
-// zero, which two clocks can make, counts as none.
+// KeepVisibilityLag keeps a measured lag if it is the longest so far, and that
+// it was measured. One below zero, which two clocks can make, counts as none.
 func (s *Store) KeepVisibilityLag(ctx context.Context, sender campaign.SenderID, lag time.Duration) error {
+	return s.setLag(ctx, sender, lag, "MAX("+longestLag+", ?)")
+}
+
+// DoubtVisibilityLag keeps that a message had not appeared after lag: nothing
+// counts as measured until KeepVisibilityLag is called again.
+func (s *Store) DoubtVisibilityLag(ctx context.Context, sender campaign.SenderID, lag time.Duration) error {
+	return s.setLag(ctx, sender, lag, "-1 - MAX("+longestLag+", ?)")
+}
+
+// longestLag is what lag_ms says: below zero it is -1 minus a lag that is not
+// to be relied on.
+const longestLag = "CASE WHEN lag_ms < 0 THEN -1 - lag_ms ELSE lag_ms END"
+
+// setLag sets lag_ms to an expression with one parameter, the lag.
+func (s *Store) setLag(ctx context.Context, sender campaign.SenderID, lag time.Duration, value string) error {
 	what := fmt.Sprintf("keep the visibility lag of %s", sender)
 	number, err := s.senderNumber(ctx, sender)
 	if err != nil {
@@ -130,7 +149,7 @@ func (s *Store) KeepVisibilityLag(ctx context.Context, sender campaign.SenderID,
 	// Rounded up: half a millisecond is no lag of zero.
 	ms := max(0, (lag + time.Millisecond - 1).Milliseconds())
 	_, err = write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
-		return t.exec(ctx, "UPDATE senders SET lag_ms = ? WHERE n = ? AND lag_ms < ?", ms, number, ms)
+		return t.exec(ctx, "UPDATE senders SET lag_ms = "+value+" WHERE n = ?", ms, number)
 	})
 	return s.fail(what, err)
 }

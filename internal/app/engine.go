@@ -112,7 +112,7 @@ func (a *App) startEngine(ctx context.Context, p *provider, feeding campaign.Fee
 	if err != nil {
 		return nil, errors.Join(err, e.stop(ctx))
 	}
-	e.settler = status.NewReconciler(a.store, p.gateway, newContents(a, feeding), budget, a.log, a.reconciling(policies))
+	e.settler = status.NewReconciler(a.store, p.gateway, newContents(a, feeding), budget, a.log, a.reconciling(policies, feeding.Campaign.ID))
 	return e, nil
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"testing"
+	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/sandbox"
@@ -114,4 +115,74 @@ func TestRowsSentAgainReopenACampaign(t *testing.T) {
 	check(t, a.Close())
 	second := th.mustRun(file, PrepareOptions{})
 	wantTotals(t, second.Totals, map[campaign.Status]int64{campaign.StatusQueued: 10})
+}
+
+// TestPoisonedRowIsLeftToAPerson: a row whose every call ends in nobody knows
+// what has three attempts, and the policy resend gives it no more copies than
+// one beside the first.
+func TestPoisonedRowIsLeftToAPerson(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		policy      string
+		faults      []sandbox.Fault
+		calls, most int
+	}{
+		"hold, never taken": {"hold", []sandbox.Fault{
+			{Kind: sandbox.FaultStatus, Status: 500, When: sandbox.FaultBefore, Numbers: []string{number(5)}},
+		}, 3, 0},
+		"resend, taken each time, no lists": {"resend", []sandbox.Fault{
+			{Kind: sandbox.FaultStatus, Status: 502, When: sandbox.FaultAfter, Numbers: []string{number(5)}},
+			{Kind: sandbox.FaultStatus, Status: 404, Route: sandbox.RouteQueues},
+			{Kind: sandbox.FaultStatus, Status: 404, Route: sandbox.RouteMessages},
+		}, 2, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			th := newTheater(t, func(c *sandbox.Config) { c.Faults = test.faults })
+			result := th.mustRun(th.text(150, "unknown_policy: "+test.policy+"\npace: { rate: 30/s, in_flight: 1 }\n"), PrepareOptions{})
+			calls, copies := 0, 0
+			for _, body := range th.api.sentBodies() {
+				if body.ChatID == number(5)+"@c.us" {
+					calls++
+				}
+			}
+			for _, a := range th.sim.Acceptances() {
+				if a.ChatID == number(5)+"@c.us" {
+					copies++
+				}
+			}
+			if calls != test.calls || copies > test.most || result.Totals.ByStatus[campaign.StatusUnknown] != 1 {
+				t.Errorf("%d calls and %d copies, want %d and at most %d; %v", calls, copies, test.calls, test.most, result.Totals.ByStatus)
+			}
+		})
+	}
+}
+
+// TestAnotherCampaignsRowWaitsForItsRun: what is unknown of one that does not
+// run is not sent back to where nobody sends it.
+func TestAnotherCampaignsRowWaitsForItsRun(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, func(c *sandbox.Config) {
+		c.Faults = []sandbox.Fault{{Kind: sandbox.FaultStatus, Status: 500, When: sandbox.FaultBefore, Numbers: []string{number(15)}, Next: 1}}
+	})
+	first := th.text(30, "pace: { rate: 100/s, in_flight: 1 }\n")
+	a := th.open()
+	a.tuning.reconciler.SettleFloor = time.Hour
+	result, err := runIn(t.Context(), a, first, PrepareOptions{}, RunOptions{WaitTimeout: time.Millisecond})
+	check(t, err)
+	check(t, a.Close())
+	th.write("recipients.csv", rows(100, 200))
+	second := th.write("second.yaml", "name: Another\nrecipients: { csv: recipients.csv, phone: phone }\nmessage: { text: \"Hey {{ name }}\" }\n"+
+		"senders: [\""+testSender+"\"]\npace: { rate: 100/s, in_flight: 1 }\n")
+	th.mustRun(second, PrepareOptions{})
+	a = th.open()
+	totals, err := a.store.Totals(t.Context(), result.Campaign.ID)
+	check(t, err)
+	check(t, a.Close())
+	if totals.ByStatus[campaign.StatusUnknown] != 1 {
+		t.Errorf("the other campaign has %v", totals.ByStatus)
+	}
+	th.write("recipients.csv", rows(1, 30))
+	again := th.mustRun(first, PrepareOptions{})
+	wantTotals(t, again.Totals, map[campaign.Status]int64{campaign.StatusQueued: 30})
 }

@@ -282,6 +282,15 @@ func testVisibilityLag(t *testing.T, s *storage.Store) {
 			t.Errorf("after %v: %v, %v, want %v (%v)", step.keep, lag, measured, step.want, err)
 		}
 	}
+	must(t, s.DoubtVisibilityLag(ctx, sender.ID, time.Second))
+	if lag, measured, err := s.VisibilityLag(ctx, sender.ID); err != nil || measured || lag != 1501*time.Millisecond {
+		t.Errorf("after a message that did not appear: %v, %v (%v)", lag, measured, err)
+	}
+	must(t, s.DoubtVisibilityLag(ctx, sender.ID, 2*time.Second))
+	must(t, s.KeepVisibilityLag(ctx, sender.ID, 0))
+	if lag, measured, err := s.VisibilityLag(ctx, sender.ID); err != nil || !measured || lag != 2*time.Second {
+		t.Errorf("measured again: %v, %v, want the longest that was ever seen (%v)", lag, measured, err)
+	}
 	wantCode(t, s.KeepVisibilityLag(ctx, "snd_nobody", time.Second), campaign.CodeNotFound)
 	_, _, err = s.VisibilityLag(ctx, "snd_nobody")
 	wantCode(t, err, campaign.CodeNotFound)
