@@ -88,7 +88,7 @@ func (r *Reconciler) pass(ctx context.Context, sender campaign.Sender, trails, d
 	}
 	j := newJudgement(r, g)
 	for i, t := range trails {
-		if verdicts[i].Finding != Found && slices.Contains(due, t) {
+		if verdicts[i].Finding != Found && !t.returned && slices.Contains(due, t) {
 			if err := j.judge(ctx, t, verdicts[i]); err != nil {
 				return err
 			}

@@ -18,6 +18,9 @@ import (
 // Unknowns is what the ledger knows of the rows whose outcome nobody knows.
 type Unknowns interface {
 	UnknownRows(ctx context.Context, id campaign.ID) ([]campaign.UnknownRow, error)
+	// ReturnedRows is the rows that wait to be sent again although nobody knows
+	// what came of their last call.
+	ReturnedRows(ctx context.Context, id campaign.ID) ([]campaign.UnknownRow, error)
 	// BoundIDs is every id of the provider that a row of the chat has already,
 	// in any campaign.
 	BoundIDs(ctx context.Context, chat campaign.ChatID) ([]string, error)
@@ -273,6 +276,42 @@ func (r *Reconciler) Round(ctx context.Context) error {
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// Revisit looks once more for the rows of a campaign that are to be sent again,
+// before they are: evidence that came since that was decided wins. Nothing is
+// decided about what it does not find. An error says that it could not look for
+// all of them.
+func (r *Reconciler) Revisit(ctx context.Context, id campaign.ID) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rows, err := r.ledger.ReturnedRows(ctx, id)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	if err := r.follow(ctx); err != nil {
+		return err
+	}
+	bySender := map[campaign.SenderID][]*trail{}
+	for _, t := range r.trails { // they may contend for the same messages
+		bySender[t.row.Sender.ID] = append(bySender[t.row.Sender.ID], t)
+	}
+	returned := map[campaign.SenderID][]*trail{}
+	for _, row := range rows {
+		t := newTrail(row, r.cfg.Clock())
+		t.returned = true
+		returned[row.Sender.ID] = append(returned[row.Sender.ID], t)
+	}
+	for _, sender := range slices.Sorted(maps.Keys(returned)) {
+		for due := range slices.Chunk(returned[sender], r.cfg.Batch) {
+			trails := slices.Concat(bySender[sender], due)
+			slices.SortFunc(trails, compareTrails)
+			if err := r.pass(ctx, due[0].row.Sender, trails, slices.Clone(due)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // follow brings the trails up to the ledger: rows that are not unknown any

@@ -23,6 +23,7 @@ type book struct {
 	unknown   []campaign.UnknownRow
 	texts     map[int64]campaign.Message // by row
 	bound     map[campaign.ChatID][]string
+	waiting   []campaign.UnknownRow // to be sent again
 	witnesses []campaign.Tracked
 	lag       time.Duration
 	measured  bool
@@ -71,6 +72,12 @@ func (b *book) UnknownRows(_ context.Context, id campaign.ID) ([]campaign.Unknow
 		}
 	}
 	return rows, nil
+}
+
+func (b *book) ReturnedRows(context.Context, campaign.ID) ([]campaign.UnknownRow, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.waiting), nil
 }
 
 // open is how many unknown rows have no verdict yet.

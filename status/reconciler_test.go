@@ -668,6 +668,33 @@ func TestDecidedCountsWhatIsThere(t *testing.T) {
 	})
 }
 
+// TestRowsToBeSentAgainAreLookedForOnceMore: evidence wins that came since it
+// was decided, and nothing else follows from looking.
+func TestRowsToBeSentAgainAreLookedForOnceMore(t *testing.T) {
+	t.Parallel()
+	for name, see := range map[string]func(*lab){
+		"jobs":     func(l *lab) { l.job("1", asha, "Hi Asha", 0) },
+		"messages": func(l *lab) { l.message("1", asha, "Hi Asha") },
+		"nothing":  func(*lab) {},
+		"trouble":  func(l *lab) { l.jobsErr = failing(campaign.CodeUnavailable) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			simulate(t, func(l *lab) {
+				l.lose(1, asha, "Hi Asha")
+				l.waiting, l.unknown = l.unknown, nil
+				see(l)
+				l.run(time.Millisecond)
+				err := l.r.Revisit(l.t.Context(), "cmp_1")
+				found := name == "jobs" || name == "messages"
+				if (err != nil) != (name == "trouble") || (len(l.found) == 1) != found || len(l.returned)+len(l.assumed) != 0 {
+					t.Errorf("%v; found %d, returned %d, assumed %d", err, len(l.found), len(l.returned), len(l.assumed))
+				}
+			})
+		})
+	}
+}
+
 // TestOtherCampaignsAreOnlyFound: nobody would send what is returned of them.
 func TestOtherCampaignsAreOnlyFound(t *testing.T) {
 	t.Parallel()

@@ -27,6 +27,8 @@ type trail struct {
 	decided bool // it has its verdict; late evidence still wins
 	adopted bool // it was found; in the next round the ledger says whether it took it
 	gone    bool // found in this round
+
+	returned bool // it is to be sent again: all that is left to do is to find it
 }
 
 func newTrail(row campaign.UnknownRow, now time.Time) *trail {

@@ -188,6 +188,7 @@ const (
 	CancelPending    = cancelPending
 	CancelStaged     = cancelStaged
 	UnknownQuery     = unknownQuery
+	ReturnedQuery    = returnedQuery
 	BoundQuery       = boundQuery
 	EarlierQuery     = earlierQuery
 	LaterQuery       = laterQuery

@@ -30,6 +30,8 @@ func TestPlans(t *testing.T) {
 		{"cancel staged", "USING INDEX recipients_in_flight", storage.Query{storage.CancelStaged, []any{1, 1, 10}}},
 		{"unknown rows", "COVERING INDEX recipients_exceptions (campaign_n=? AND status=?)", storage.Query{storage.UnknownQuery, []any{1, 1}}},
 		{"their attempts", "SEARCH a USING PRIMARY KEY (campaign_n=? AND seq=? AND gen=?)", storage.Query{storage.UnknownQuery, []any{1, 1}}},
+		{"returned rows", "SEARCH p USING COVERING INDEX recipients_pending (campaign_n=?)", storage.Query{storage.ReturnedQuery, []any{1, 1}}},
+		{"their last attempts", "SEARCH a USING PRIMARY KEY (campaign_n=? AND seq=? AND gen=?)", storage.Query{storage.ReturnedQuery, []any{1, 1}}},
 		{"bound ids", "SEARCH r USING INDEX recipients_by_chat (campaign_n=? AND chat=?)", storage.Query{storage.BoundQuery, []any{"x", "x"}}},
 		{"bound ids of skipped", "SEARCH x USING COVERING INDEX recipients_by_skipped_chat (campaign_n=? AND chat=?)", storage.Query{storage.BoundQuery, []any{"x", "x"}}},
 	}

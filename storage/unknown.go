@@ -12,7 +12,19 @@ import (
 // UnknownRows is every row of a campaign whose outcome nobody knows, in row
 // order, those that a person has resolved included.
 func (s *Store) UnknownRows(ctx context.Context, id campaign.ID) ([]campaign.UnknownRow, error) {
-	what := fmt.Sprintf("list the unknown rows of campaign %s", id)
+	return s.unknownRows(ctx, id, fmt.Sprintf("list the unknown rows of campaign %s", id), unknownQuery)
+}
+
+// ReturnedRows is every row of a campaign that waits to be sent again although
+// nobody knows what came of its last call, in row order: it was proven or
+// decided so, and evidence may have come since. It looks at every waiting row
+// of a campaign of which rows were returned, so it is for the start of a run.
+func (s *Store) ReturnedRows(ctx context.Context, id campaign.ID) ([]campaign.UnknownRow, error) {
+	return s.unknownRows(ctx, id, fmt.Sprintf("list the rows of campaign %s that are to be sent again", id), returnedQuery)
+}
+
+// unknownRows reads rows by a query whose two parameters are the campaign.
+func (s *Store) unknownRows(ctx context.Context, id campaign.ID, what, query string) ([]campaign.UnknownRow, error) {
 	number, err := s.number(ctx, id)
 	if err != nil {
 		return nil, s.fail(what, err)
@@ -29,7 +41,7 @@ func (s *Store) UnknownRows(ctx context.Context, id campaign.ID) ([]campaign.Unk
 		Detail     string              `db:"detail"`
 		Resolution campaign.Resolution `db:"resolution"`
 	}
-	if err := s.readers.SelectContext(ctx, &rows, s.readers.Rebind(unknownQuery), number, number); err != nil {
+	if err := s.readers.SelectContext(ctx, &rows, s.readers.Rebind(query), number, number); err != nil {
 		return nil, s.fail(what, err)
 	}
 	list := make([]campaign.UnknownRow, len(rows))
@@ -46,11 +58,23 @@ func (s *Store) UnknownRows(ctx context.Context, id campaign.ID) ([]campaign.Unk
 	return list, nil
 }
 
+const unknownColumns = `r.seq, r.gen, r.attempt, r.sender_n, r.chat, r.body_hash, r.claimed_at, r.detail, r.resolution,
+	  COALESCE(a.ended_at, 0) AS ended_at`
+
 // A subquery, for the reason that parts gives.
-const unknownQuery = `SELECT r.seq, r.gen, r.attempt, r.sender_n, r.chat, r.body_hash, r.claimed_at, r.detail, r.resolution,
-	  COALESCE(a.ended_at, 0) AS ended_at
+const unknownQuery = `SELECT ` + unknownColumns + `
 	FROM recipients r LEFT JOIN attempts a ON a.campaign_n = r.campaign_n AND a.seq = r.seq AND a.gen = r.gen
 	WHERE r.campaign_n = ? AND r.seq IN (SELECT seq FROM recipients WHERE campaign_n = ? AND status = 'unknown' ORDER BY seq)
+	ORDER BY r.seq`
+
+// Nothing was returned of a campaign whose timeline does not tell of it; then
+// the subquery reads no row. CROSS JOIN holds the planner to that order.
+const returnedQuery = `SELECT ` + unknownColumns + `
+	FROM recipients r CROSS JOIN attempts a ON a.campaign_n = r.campaign_n AND a.seq = r.seq
+	  AND a.gen = (SELECT MAX(x.gen) FROM attempts x WHERE x.campaign_n = r.campaign_n AND x.seq = r.seq)
+	WHERE r.campaign_n = ? AND r.claimed_at > 0 AND a.outcome = 'unknown' AND r.seq IN
+	  (SELECT p.seq FROM campaigns c CROSS JOIN recipients p ON p.campaign_n = c.n AND p.status = 'pending'
+	   WHERE c.n = ? AND EXISTS (SELECT 1 FROM events e WHERE e.campaign_n = c.n AND e.kind = 'resolved'))
 	ORDER BY r.seq`
 
 // BoundIDs is every id of the provider (queue, unique and message id) that a

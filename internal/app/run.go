@@ -214,8 +214,23 @@ func (r *run) start(ctx context.Context) error {
 			return err
 		}
 	}
+	r.revisit(ctx)
 	r.engine.allow(r.prepared.Campaign.State == campaign.StateRunning)
 	return nil
+}
+
+// revisitFor bounds how long the start waits for evidence about rows that are
+// to be sent again.
+const revisitFor = time.Minute
+
+// revisit looks for evidence about rows that are to be sent again, before they
+// are. That it cannot be had is no reason not to do what was decided.
+func (r *run) revisit(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, revisitFor)
+	defer cancel()
+	if err := r.engine.settler.Revisit(ctx, r.prepared.Campaign.ID); err != nil {
+		r.app.log.WarnContext(ctx, "not every row that is to be sent again was looked for once more", "campaign_id", r.prepared.Campaign.ID, "err", err)
+	}
 }
 
 // step looks at the ledger once, moves the campaign on, and says whether the

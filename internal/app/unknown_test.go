@@ -139,7 +139,11 @@ func TestPoisonedRowIsLeftToAPerson(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			th := newTheater(t, func(c *sandbox.Config) { c.Faults = test.faults })
-			result := th.mustRun(th.text(150, "unknown_policy: "+test.policy+"\npace: { rate: 30/s, in_flight: 1 }\n"), PrepareOptions{})
+			a := th.open() // no audit: resend is what the policy says
+			file := th.text(150, "unknown_policy: "+test.policy+"\npace: { rate: 30/s, in_flight: 1 }\n")
+			result, err := runIn(t.Context(), a, file, PrepareOptions{}, RunOptions{})
+			check(t, err)
+			check(t, a.Close())
 			calls, copies := 0, 0
 			for _, body := range th.api.sentBodies() {
 				if body.ChatID == number(5)+"@c.us" {
@@ -185,4 +189,34 @@ func TestAnotherCampaignsRowWaitsForItsRun(t *testing.T) {
 	th.write("recipients.csv", rows(1, 30))
 	again := th.mustRun(first, PrepareOptions{})
 	wantTotals(t, again.Totals, map[campaign.Status]int64{campaign.StatusQueued: 30})
+}
+
+// TestEvidenceComesBeforeTheSecondCopy: a person had a row sent again, and by
+// the time the campaign goes on the lists show that it was taken.
+func TestEvidenceComesBeforeTheSecondCopy(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, func(c *sandbox.Config) {
+		c.Faults = []sandbox.Fault{
+			{Kind: sandbox.FaultStatus, Status: 502, When: sandbox.FaultAfter, Numbers: []string{number(5)}, Next: 1},
+			{Kind: sandbox.FaultStatus, Status: 404, Route: sandbox.RouteQueues},
+			{Kind: sandbox.FaultStatus, Status: 404, Route: sandbox.RouteMessages},
+		}
+	})
+	file := th.text(20, "pace: { rate: 100/s, in_flight: 1 }\n")
+	first := th.mustRun(file, PrepareOptions{})
+	a := th.open()
+	rows, err := a.store.UnknownRows(t.Context(), first.Campaign.ID)
+	check(t, err)
+	if len(rows) != 1 {
+		t.Fatalf("%d unknown rows, want 1", len(rows))
+	}
+	_, err = a.store.ReturnUnknown(t.Context(), first.Campaign.ID, []campaign.Staged{rows[0].Handover()}, time.Time{}, "a person")
+	check(t, err)
+	check(t, a.Close())
+	th.sim.ClearFaults()
+	second := th.mustRun(file, PrepareOptions{})
+	wantTotals(t, second.Totals, map[campaign.Status]int64{campaign.StatusQueued: 20})
+	if n := len(th.sim.Acceptances()); n != 20 {
+		t.Errorf("%d messages were taken, want one for each of 20 people", n)
+	}
 }

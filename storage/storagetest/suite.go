@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		{"bound ids", testBoundIDs},
 		{"witnesses", testWitnesses},
 		{"visibility lag", testVisibilityLag},
+		{"returned rows", testReturnedRows},
 		{"proof of sending wins over a skip", testProofWinsOverSkip},
 		{"nothing waits in a canceled campaign", testNothingWaitsWhenCanceled},
 		{"lists and pages", testLists},

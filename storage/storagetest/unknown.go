@@ -296,6 +296,50 @@ func testVisibilityLag(t *testing.T, s *storage.Store) {
 	wantCode(t, err, campaign.CodeNotFound)
 }
 
+// testReturnedRows: only those that wait again after a call that nobody knows
+// the end of.
+func testReturnedRows(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	seeded := Seed(t, s, 10)
+	want := func(seqs ...int64) []campaign.UnknownRow {
+		t.Helper()
+		rows, err := s.ReturnedRows(ctx, seeded.ID)
+		must(t, err)
+		var got []int64
+		for _, row := range rows {
+			got = append(got, row.Seq)
+		}
+		if !slices.Equal(got, seqs) {
+			t.Errorf("rows that are to be sent again: %v, want %v", got, seqs)
+		}
+		return rows
+	}
+	send(t, s, seeded, 1)
+	lost := lose(t, s, seeded, 2, 3, 4)
+	refused := stage(t, s, seeded, 5)[0]
+	settle(t, s, settlement(seeded, refused, claim(t, s, seeded, refused), campaign.OutcomeUnavailable, campaign.StatusPending))
+	want()
+	unknown, err := s.UnknownRows(ctx, seeded.ID)
+	must(t, err)
+	_, err = s.ReturnUnknown(ctx, seeded.ID, lost[:2], time.Time{}, "")
+	must(t, err)
+	rows := want(2, 3)
+	if got := rows[0]; !got.ClaimedAt.Equal(unknown[0].ClaimedAt) || got.BodyHash != unknown[0].BodyHash || got.Chat != unknown[0].Chat || got.Attempt != 1 {
+		t.Errorf("row %+v, want what it was when it was unknown: %+v", got, unknown[0])
+	}
+	stage(t, s, seeded, 2)
+	_, err = s.Unstage(ctx, seeded.ID, time.Time{}) // handed over, and taken back
+	must(t, err)
+	want(2, 3)
+	must(t, s.Observe(ctx, []campaign.Observation{{
+		Evidence: campaign.Evidence{Campaign: seeded.ID, Seq: 2, Source: campaign.EvidenceJobs, Status: campaign.StatusSent}, QueueID: "late",
+	}}))
+	want(3)
+	wantStatus(t, s, seeded, 2, campaign.StatusSent)
+	send(t, s, seeded, 3)
+	want()
+}
+
 // skipAfterCall takes a row through a call whose outcome is lost, back to
 // waiting by a decision, and then to skipped: its message may come to light.
 func skipAfterCall(t *testing.T, s *storage.Store, seeded Seeded, seq int64) campaign.Staged {
