@@ -13,9 +13,11 @@
 //     around the intent, and belonging to no other row;
 //   - a row goes back to be sent only when its absence is proved: the settle
 //     window is over, both lists were read whole with the phone connected,
-//     they show what was accepted near the row, and two such passes agree;
+//     they show what was accepted before and after the row, two such passes
+//     agree, and it had fewer than three attempts;
 //   - while the provider cannot be asked, nothing is decided;
-//   - whatever was decided, evidence that comes late is still taken.
+//   - whatever was decided, evidence that comes late is still taken, also
+//     between the decision to send again and the sending.
 //
 // Start reading at poller.go (the loop), then schedule.go (when to ask again).
 // For the unknown rows, at match.go (whose message is it), then pass.go (one

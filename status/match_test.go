@@ -318,3 +318,34 @@ func most(rows []status.Sought, candidates []campaign.Candidate, used map[int]bo
 	}
 	return best
 }
+
+// TestOneMessageInTwoListsWithoutACommonID settles one row, not two.
+func TestOneMessageInTwoListsWithoutACommonID(t *testing.T) {
+	t.Parallel()
+	queued, sent := job("1", asha, "Hi Asha", time.Second), job("2", asha, "Hi Asha", 5*time.Second)
+	queued.UniqueID = ""
+	sent.Source, sent.QueueID = campaign.EvidenceMessages, ""
+	rows := []status.Sought{sought(1, asha, "Hi Asha", 0), sought(2, asha, "Hi Asha", time.Second)}
+	verdicts := status.Match(rows, []campaign.Candidate{sent, queued}, nil, window)
+	found := slices.IndexFunc(verdicts, func(v status.Verdict) bool { return v.Finding == status.Found })
+	if found < 0 || verdicts[1-found].Doubt != status.DoubtContended {
+		t.Fatalf("verdicts %+v, want one found, the other contended", verdicts)
+	}
+	if c := verdicts[found].Candidate; c.QueueID != "q1" || c.UniqueID != "3EB02" {
+		t.Errorf("candidate with ids %s and %s, want those of both lists", c.QueueID, c.UniqueID)
+	}
+	for name, verdicts := range map[string][]status.Verdict{
+		"bound by the job": status.Match(rows, []campaign.Candidate{sent, queued}, []string{"q1"}, window),
+		"bound by its id":  status.Match(rows, []campaign.Candidate{sent, queued}, []string{"3EB02"}, window),
+	} {
+		if verdicts[0].Finding != status.Absent || verdicts[1].Finding != status.Absent {
+			t.Errorf("%s: %+v", name, verdicts)
+		}
+	}
+	two := sent
+	two.UniqueID = "3EB03"
+	verdicts = status.Match(rows, []campaign.Candidate{sent, two, queued}, nil, window)
+	if verdicts[0].Finding != status.Found || verdicts[1].Finding != status.Found {
+		t.Errorf("two messages and a job: %+v, want both found", verdicts)
+	}
+}

@@ -120,7 +120,7 @@ func (r *Reconciler) whole(ctx context.Context, g *glance) (bool, error) {
 		g.whole = err == nil && n == int64(g.listed)
 		return err
 	})
-	switch campaign.CodeOf(err) {
+	switch campaign.CodeOf(err) { //nolint:exhaustive // the others end the pass
 	case campaign.CodeNotFound, campaign.CodeInvalid, campaign.CodeUnavailable:
 		if ctx.Err() != nil {
 			return false, err

@@ -327,7 +327,7 @@ func TestSandboxWithoutSettleWindow(t *testing.T) {
 		s.neighbors()
 		s.arm(`{"kind":"commit_late","delay":"800ms","next":1}`)
 		s.lose(1, asha, hiAsha)
-		time.Sleep(time.Millisecond) // virtual: what comes later is later
+		<-time.After(time.Millisecond) // what comes later is later
 		s.accept(200)
 		s.run(time.Minute)
 		s.want(0, 1, 0, 2)

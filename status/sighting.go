@@ -14,6 +14,7 @@ type sighting struct {
 
 	address string
 	texts   []string // as the lists show it; they may not agree
+	paired  bool     // a message was taken for this job's although no id says so
 }
 
 // sightings makes one of each message, whichever lists it is in, in an order
@@ -33,6 +34,9 @@ func sightings(candidates []campaign.Candidate) []sighting {
 			}
 		}
 		if at < 0 {
+			at = unnamed(list, c)
+		}
+		if at < 0 {
 			at = len(list)
 			list = append(list, sighting{Candidate: c, address: address(c.Chat), texts: []string{plain(c.Text)}})
 		} else {
@@ -43,6 +47,29 @@ func sightings(candidates []campaign.Candidate) []sighting {
 		}
 	}
 	return list
+}
+
+// sameMinute is how far apart a job and a message may be that are one although
+// neither list tells the other's id.
+const sameMinute = time.Minute
+
+// unnamed is where the job of a message is that shares no kind of id with it:
+// same chat, same text and minute. Taken for two, they would settle two rows
+// where one message was taken. -1 when there is none.
+func unnamed(list []sighting, c campaign.Candidate) int {
+	at, text := address(c.Chat), plain(c.Text)
+	if c.Source == campaign.EvidenceJobs || at == "" || c.At.IsZero() {
+		return -1
+	}
+	i := slices.IndexFunc(list, func(s sighting) bool {
+		return s.Source == campaign.EvidenceJobs && !s.paired && s.address == at && slices.Contains(s.texts, text) &&
+			(s.QueueID == "" || c.QueueID == "") && cmp.Or(s.UniqueID, s.MessageID) == "" &&
+			!s.At.IsZero() && c.At.Sub(s.At).Abs() <= sameMinute
+	})
+	if i >= 0 {
+		list[i].paired = true
+	}
+	return i
 }
 
 // join adds what another list says of the same message.
