@@ -17,9 +17,9 @@ import (
 type Hold struct {
 	mu      sync.Mutex
 	reasons map[campaign.PauseReason]Held
-	// tried remembers since when a reason held that was taken away and has not
-	// been proven wrong yet; see Proven.
-	tried   map[campaign.PauseReason]time.Time
+	// tried remembers a reason that was taken away, until a call proves that
+	// rightly so; see Proven.
+	tried   map[campaign.PauseReason]Held
 	changed chan struct{} // closed and renewed whenever reasons changes
 }
 
@@ -30,13 +30,16 @@ type Held struct {
 	// Since is when the trouble began: it goes on over a Clear after which
 	// nothing worked before the next Set.
 	Since time.Time
+	// Relapsed says that the reason was taken away before, and came back without
+	// a call that worked in between.
+	Relapsed bool
 }
 
 // NewHold makes a hold without a reason.
 func NewHold() *Hold {
 	return &Hold{
 		reasons: make(map[campaign.PauseReason]Held),
-		tried:   make(map[campaign.PauseReason]time.Time),
+		tried:   make(map[campaign.PauseReason]Held),
 		changed: make(chan struct{}),
 	}
 }
@@ -49,12 +52,13 @@ func (h *Hold) Set(reason campaign.PauseReason, detail string) bool {
 	if _, held := h.reasons[reason]; held {
 		return false
 	}
-	since, again := h.tried[reason]
+	before, again := h.tried[reason]
+	since := before.Since
 	if !again {
 		since = time.Now()
 	}
 	delete(h.tried, reason)
-	h.reasons[reason] = Held{Reason: reason, Detail: detail, Since: since}
+	h.reasons[reason] = Held{Reason: reason, Detail: detail, Since: since, Relapsed: again}
 	h.signal()
 	return true
 }
@@ -69,7 +73,7 @@ func (h *Hold) Clear(reason campaign.PauseReason) bool {
 		return false
 	}
 	delete(h.reasons, reason)
-	h.tried[reason] = held.Since
+	h.tried[reason] = held
 	h.signal()
 	return true
 }
@@ -79,6 +83,16 @@ func (h *Hold) Proven() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	clear(h.tried)
+}
+
+// Doubted is a reason that was taken away, came back, was taken away again and
+// has not been proven over since: whoever takes it away is contradicted by the
+// calls.
+func (h *Hold) Doubted(reason campaign.PauseReason) (Held, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held := h.tried[reason]
+	return held, held.Relapsed
 }
 
 // Held are the reasons for which the sender is held now, the oldest first.

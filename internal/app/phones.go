@@ -38,8 +38,10 @@ func (e *engine) watchPhone(ctx context.Context, i int) {
 		}
 		// With everything submitted there is nothing to hold.
 		if e.feed.Load() {
-			w.look(ctx)
+			// Before the look, which believes a phone list over the refused
+			// send that set the hold, and lets the sender try once more.
 			e.giveUpPhones(ctx)
+			w.look(ctx)
 		}
 	}
 }
@@ -96,12 +98,19 @@ func (w *phoneWatch) tell(ctx context.Context, roundOver bool) {
 }
 
 // giveUpPhones pauses the campaign when every sender that has something to send
-// has been held for too long.
+// has been in trouble for too long, and at least one is held right now. The
+// trouble of a sender is over when a message of it was accepted: its phone may
+// be listed as connected while every send is told that it is not.
 func (e *engine) giveUpPhones(ctx context.Context) {
 	limit := cmp.Or(e.tuning.phoneGiveUp, phoneGiveUp)
 	var last dispatcher.Held
+	heldNow := false
 	for i, gate := range e.gates {
 		held, is := heldFor(gate, campaign.PauseDisconnected)
+		heldNow = heldNow || is
+		if !is {
+			held, is = gate.Doubted(campaign.PauseDisconnected)
+		}
 		switch {
 		case is:
 			if held.Since.After(last.Since) {
@@ -111,7 +120,7 @@ func (e *engine) giveUpPhones(ctx context.Context) {
 			return
 		}
 	}
-	if last.Since.IsZero() || time.Since(last.Since) < limit || ctx.Err() != nil {
+	if !heldNow || time.Since(last.Since) < limit || ctx.Err() != nil {
 		return
 	}
 	detail := fmt.Sprintf("no sender was connected for %s; %s", limit, last.Detail)

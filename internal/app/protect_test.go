@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -281,6 +284,53 @@ func TestNoSenderConnectedGivesUp(t *testing.T) {
 	check(t, th.sim.Connect(testSender))
 	wantTotals(t, th.mustRun(file, PrepareOptions{}).Totals, map[campaign.Status]int64{campaign.StatusQueued: 100})
 }
+
+// TestPhoneThatIsSaidToBeConnectedGivesUp: the list of phones says connected,
+// every send is told that the phone is not. The sender tries again after each
+// look, and the campaign pauses as it would without the list, also when two
+// senders are let go at different times.
+func TestPhoneThatIsSaidToBeConnectedGivesUp(t *testing.T) {
+	t.Parallel()
+	for _, senders := range []int{1, 2} {
+		t.Run(fmt.Sprint(senders), func(t *testing.T) {
+			t.Parallel()
+			th := newTheater(t, nil)
+			var refusing atomic.Bool
+			refusing.Store(true)
+			inner := th.api.handler
+			th.api.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !refusing.Load() || !strings.HasSuffix(r.URL.Path, "/message/send") {
+					inner.ServeHTTP(w, r)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, notConnected)
+			})
+			th.tuning.phoneEvery, th.tuning.phoneGiveUp = 50*time.Millisecond, 600*time.Millisecond
+			const pace = "pace: { rate: 40/s, in_flight: 1 }\n"
+			file := th.text(100, pace)
+			if senders == 2 {
+				file = th.twoSenders(100, pace)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			result, err := th.run(ctx, file, PrepareOptions{}, RunOptions{})
+			if ExitCode(err) != 4 || result.Interrupted || result.Campaign.Reason != campaign.PauseDisconnected {
+				t.Fatalf("run = %v, interrupted %t, paused for %q", err, result.Interrupted, result.Campaign.Reason)
+			}
+			wantTotals(t, result.Totals, map[campaign.Status]int64{campaign.StatusPending: 100})
+			if calls := th.api.count(); calls < 2*senders {
+				t.Errorf("%d calls: nothing was tried again, the list was never believed", calls)
+			}
+			refusing.Store(false)
+			wantTotals(t, th.mustRun(file, PrepareOptions{}).Totals, map[campaign.Status]int64{campaign.StatusQueued: 100})
+		})
+	}
+}
+
+// notConnected is how the API refuses a send for a phone that is not connected.
+const notConnected = `{"code":"VALIDATION_ERROR","name":"ValidationError","message":"Phone {x-phone} is not connected"}`
 
 // TestPhoneCheckThatFailsIsNoVerdict: an API that does not answer about the
 // phone says nothing about the phone.
