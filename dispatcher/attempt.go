@@ -52,9 +52,12 @@ func (d *Dispatcher) handle(intake context.Context, delivery Delivery, lease cam
 	// From here on the work must come to its end, whoever stops the intake.
 	ctx := context.WithoutCancel(intake)
 
-	if d.Rejections.stopped(task.Campaign) {
+	if hopeless := d.Rejections.stopped(task.Campaign); hopeless != "" {
 		d.breaker.released(probe)
-		return campaign.VerdictLater, laterDelay // the pause that is under way takes it back
+		// The pause that is under way takes the task back. It may have failed:
+		// whoever comes by asks for it again, or the run would never end.
+		d.pause(ctx, task.Campaign, campaign.PauseFailureRate, hopeless)
+		return campaign.VerdictLater, laterDelay
 	}
 	// The clock is read before the claim is asked for: that is earlier than any
 	// time at which the intent was written, so no call is later than it seems.
@@ -266,6 +269,8 @@ func (d *Dispatcher) react(ctx context.Context, task campaign.Task, lease campai
 
 func (d *Dispatcher) pause(ctx context.Context, id campaign.ID, reason campaign.PauseReason, detail string) {
 	if err := d.Pauser.Pause(ctx, id, reason, detail); err != nil {
-		d.Log.ErrorContext(ctx, "campaign not paused", "campaign_id", id, "reason", reason, "err", err)
+		d.pauses.met(ctx, d.Log, slog.LevelError, "campaign not paused yet", "campaign_id", id, "reason", reason, "err", err)
+		return
 	}
+	d.pauses.over(ctx, d.Log, "the campaign could be paused")
 }

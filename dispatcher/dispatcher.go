@@ -146,6 +146,7 @@ type Dispatcher struct {
 	slow    trouble // intents that take long to write
 	late    trouble // intents too old for their call
 	aside   trouble // tasks whose intent can never be written
+	pauses  trouble // pauses that cannot be written
 }
 
 // New makes the dispatcher of one sender.

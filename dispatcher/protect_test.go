@@ -189,6 +189,54 @@ func TestRejectionsAlikeCountOverAllSenders(t *testing.T) {
 	})
 }
 
+// failing is a world in which the first pauses cannot be written.
+type failing struct {
+	*world
+	left *int
+}
+
+func (f failing) Pause(ctx context.Context, id campaign.ID, reason campaign.PauseReason, detail string) error {
+	f.mu.Lock()
+	fails := *f.left > 0
+	*f.left--
+	f.mu.Unlock()
+	if fails {
+		return errors.New("the ledger is busy")
+	}
+	return f.world.Pause(ctx, id, reason, detail)
+}
+
+// TestPauseThatFailedIsAskedForAgain: a ledger that was busy for a moment does
+// not leave a campaign that may send nothing running for ever.
+func TestPauseThatFailedIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for _, failures := range []int{1, 30} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 100, func(time.Time, int64, int) campaign.Outcome {
+				return campaign.Outcome{Kind: campaign.OutcomeRejected, HTTPStatus: 400, Detail: "Invalid body"}
+			})
+			var text bytes.Buffer
+			w.log = slog.New(slog.NewTextHandler(&text, nil))
+			d, left := w.dispatcher(Config{Pace: campaign.Pace{InFlight: 1}}), failures
+			d.Pauser = failing{w, &left}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			if err := d.Run(ctx, campaign.Lease{Epoch: 1}, func() bool { return true }); err != nil {
+				t.Error(err)
+			}
+			if w.paused != campaign.PauseFailureRate || !strings.Contains(w.detail, "bad template, not bad people") {
+				t.Errorf("paused for %q: %s", w.paused, w.detail)
+			}
+			if n := len(w.requests); n != MostAlike+1 {
+				t.Errorf("%d requests, want %d", n, MostAlike+1)
+			}
+			if n := strings.Count(text.String(), "not paused yet"); n != 1 {
+				t.Errorf("told %d times:\n%s", n, text.String())
+			}
+		})
+	}
+}
+
 // TestHeldSenderBeginsNoCall: not one call begins while there is a reason, the
 // sender goes on by itself, and does not catch up.
 func TestHeldSenderBeginsNoCall(t *testing.T) {
@@ -234,13 +282,25 @@ func TestHoldTellsSinceWhenTheTroubleLasts(t *testing.T) {
 		h.Set(campaign.PauseDisconnected, "first")
 		pause(t.Context(), time.Minute)
 		h.Clear(campaign.PauseDisconnected)
+		if _, doubted := h.Doubted(campaign.PauseDisconnected); doubted {
+			t.Error("the first time, whoever takes the reason away is believed")
+		}
 		pause(t.Context(), time.Minute)
 		h.Set(campaign.PauseDisconnected, "second")
 		if held := h.Held(); len(held) != 1 || !held[0].Since.Equal(began) || held[0].Detail != "second" {
 			t.Errorf("held: %+v", held)
 		}
+		if _, doubted := h.Doubted(campaign.PauseDisconnected); doubted {
+			t.Error("what holds is in no doubt")
+		}
 		h.Clear(campaign.PauseDisconnected)
+		if held, doubted := h.Doubted(campaign.PauseDisconnected); !doubted || !held.Since.Equal(began) {
+			t.Errorf("let go for the second time without a call that worked: doubted %t, %+v", doubted, held)
+		}
 		h.Proven()
+		if _, doubted := h.Doubted(campaign.PauseDisconnected); doubted {
+			t.Error("a call worked, and it is in doubt still")
+		}
 		h.Set(campaign.PauseDisconnected, "third")
 		if held := h.Held(); len(held) != 1 || !held[0].Since.Equal(time.Now()) {
 			t.Errorf("after an acceptance: %+v", held)

@@ -26,7 +26,7 @@ type alike struct {
 	status int
 	words  string // with numbers taken out
 	count  int
-	over   bool // the campaign is to send nothing more
+	over   string // why the campaign is to send nothing more; "": it may
 }
 
 // NewRejections makes a watcher that has seen nothing.
@@ -58,20 +58,23 @@ func (r *Rejections) observe(id campaign.ID, outcome campaign.Outcome) (why stri
 		streak.status, streak.words, streak.count = outcome.HTTPStatus, words, 0
 	}
 	streak.count++
-	if streak.count <= MostAlike || streak.over {
+	if streak.count <= MostAlike || streak.over != "" {
 		return ""
 	}
-	streak.over = true
-	return fmt.Sprintf("%d messages in a row were rejected alike: %q; that is a bad template, not bad people. "+
+	streak.over = fmt.Sprintf("%d messages in a row were rejected alike: %q; that is a bad template, not bad people. "+
 		"Those rows are marked failed, the others were not tried", streak.count, outcome.Detail)
+	return streak.over
 }
 
-// stopped says whether nothing more of the campaign may be sent.
-func (r *Rejections) stopped(id campaign.ID) bool {
+// stopped says why nothing more of the campaign may be sent, in the words that
+// observe gave; "" if it may.
+func (r *Rejections) stopped(id campaign.ID) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	streak := r.rows[id]
-	return streak != nil && streak.over
+	if streak := r.rows[id]; streak != nil {
+		return streak.over
+	}
+	return ""
 }
 
 // withoutNumbers puts one sign in place of each run of digits and of the stars
