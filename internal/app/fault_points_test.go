@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/internal/faults"
+	"github.com/herald-campaigns/herald/internal/oracle"
 	"github.com/herald-campaigns/herald/sandbox"
 	"github.com/herald-campaigns/herald/storage"
 )
@@ -46,16 +48,44 @@ func TestCrashPoints(t *testing.T) {
 		{Point: faults.AfterOutcome, Pass: 17},
 	}
 	for _, plan := range plans {
-		t.Run(plan.String(), func(t *testing.T) {
-			t.Parallel()
-			const recipients, inFlight = 40, 4
-			th := newTheater(t, func(c *sandbox.Config) { c.Latency = sandbox.Range{Max: 5 * time.Millisecond} })
-			file := th.text(recipients, "pace: { rate: unlimited, in_flight: 4 }\n")
-			th.dies(part{File: file}, plan)
-			th.wantStanding(plan, inFlight)
-			found := th.finish(file)
-			wantOnce(t, found)
-		})
+		for _, inFlight := range []int{1, 4} {
+			t.Run(fmt.Sprintf("%s, %d under way", plan, inFlight), func(t *testing.T) {
+				t.Parallel()
+				const recipients = 40
+				th := newTheater(t, func(c *sandbox.Config) { c.Latency = sandbox.Range{Max: 5 * time.Millisecond} })
+				file := th.text(recipients, fmt.Sprintf("pace: { rate: unlimited, in_flight: %d }\n", inFlight))
+				th.dies(part{File: file}, plan)
+				if inFlight == 1 {
+					th.wantLeft(plan)
+				} else {
+					th.wantStanding(plan, int64(inFlight))
+				}
+				found := th.finish(file)
+				wantOnce(t, found)
+				wantSettled(t, plan.Point, found)
+			})
+		}
+	}
+}
+
+// taken says whether the provider has the message of a call that died at the
+// point, and underWay whether the ledger holds the call for begun.
+func taken(p faults.Point) bool {
+	return p == faults.Written || p == faults.AnswerLost || p == faults.BeforeOutcome || p == faults.AfterOutcome
+}
+
+func underWay(p faults.Point) bool { return p != faults.BeforeIntent && p != faults.AfterOutcome }
+
+// wantSettled looks how the row of the call that died came to its end: found
+// where the provider had taken it, sent again where it had not.
+func wantSettled(t *testing.T, died faults.Point, found oracle.Finding) {
+	t.Helper()
+	switch {
+	case !underWay(died):
+	case taken(died) && found.Found == 0:
+		t.Errorf("the message was taken before the process died at %s, and no row was found by evidence: %s", died, found)
+	case !taken(died) && found.Returned == 0:
+		t.Errorf("the message was not taken when the process died at %s, and no row was sent again after proof: %s", died, found)
 	}
 }
 
@@ -63,23 +93,27 @@ func TestCrashPoints(t *testing.T) {
 // looks for it after each of its first readings of the provider's lists.
 func TestCrashInsideReconciliation(t *testing.T) {
 	t.Parallel()
-	const recipients = 40
+	const recipients, pass = 40, 9
 	for _, lost := range []faults.Point{faults.AfterIntent, faults.AnswerLost} { // not taken, and taken
 		t.Run(string(lost), func(t *testing.T) {
 			t.Parallel()
 			th := newTheater(t, nil)
-			file := th.text(recipients, "pace: { rate: unlimited, in_flight: 4 }\n")
-			th.dies(part{File: file}, faults.Plan{Point: lost, Pass: 9})
+			file := th.text(recipients, "pace: { rate: unlimited, in_flight: 1 }\n")
+			plan := faults.Plan{Point: lost, Pass: pass}
+			th.dies(part{File: file}, plan)
+			th.wantLeft(plan)
 			th.dies(part{File: file}, faults.Plan{Point: faults.InsideListRead, Pass: 1})
+			// One reading decides nothing that it did not live to write.
+			if row := th.row(pass); row.Status != campaign.StatusUnknown || row.QueueID != "" {
+				t.Errorf("row %d is %s after the lists were read once, by a process that died of it", pass, row.Status)
+			}
 			for pass := 2; pass <= 4; pass++ {
 				// It may be over before that: what was found is settled.
 				_ = th.child(part{File: file}, faults.Plan{Point: faults.InsideListRead, Pass: pass}).Run()
 			}
 			found := th.finish(file)
 			wantOnce(t, found)
-			if found.Found+found.Returned == 0 {
-				t.Errorf("nothing was unknown: %s", found)
-			}
+			wantSettled(t, lost, found)
 		})
 	}
 }
@@ -97,25 +131,140 @@ func (th *theater) dies(p part, plan faults.Plan) {
 	}
 }
 
-// wantStanding looks at the ledger as the dead process left it.
-func (th *theater) wantStanding(plan faults.Plan, inFlight int) {
+// wantLeft looks at the ledger and at the provider's log as a process left them
+// that had one call under way: what was before the call is over, nothing is
+// behind it, and the two agree on it as much as they can at that point.
+func (th *theater) wantLeft(plan faults.Plan) {
+	th.t.Helper()
+	// The provider works on a request that it has, also when nobody waits.
+	taking := plan.Pass - 1
+	if taken(plan.Point) {
+		taking = plan.Pass
+	}
+	if n := th.awaitTaken(taking); n != taking {
+		th.t.Errorf("%d messages were taken when the process died at %s, want %d", n, plan, taking)
+	}
+	// A request whose body broke off reached the provider's handler.
+	broken := 0
+	if plan.Point == faults.HalfWritten && plan.Bytes > lengthOfHeader {
+		broken = 1
+	}
+	if n := th.api.brokenOff(); n != broken {
+		th.t.Errorf("%d requests broke off in the body at %s, want %d", n, plan, broken)
+	}
+	want := map[campaign.Status]int64{campaign.StatusQueued: int64(plan.Pass - 1)}
+	row := campaign.StatusStaged
+	switch {
+	case underWay(plan.Point):
+		row = campaign.StatusSubmitting
+		want[campaign.StatusSubmitting] = 1
+	case taken(plan.Point):
+		row = campaign.StatusQueued
+		want[campaign.StatusQueued]++
+	}
+	got := map[campaign.Status]int64{}
+	for _, r := range th.left() {
+		switch {
+		case r.Status.Evident(): // the poller may know more of it
+			got[campaign.StatusQueued]++
+		case r.Status == campaign.StatusSubmitting:
+			got[campaign.StatusSubmitting]++
+		}
+	}
+	if want[campaign.StatusQueued] == 0 {
+		delete(want, campaign.StatusQueued)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		th.t.Errorf("rows after %s (-want +got):\n%s", plan, diff)
+	}
+	if is := th.row(int64(plan.Pass)).Status; is != row && !(row == campaign.StatusQueued && is.Evident()) {
+		th.t.Errorf("row %d is %s after %s, want %s", plan.Pass, is, plan, row)
+	}
+	if th.took(th.row(int64(plan.Pass))) != taken(plan.Point) {
+		th.t.Errorf("whether the provider has the message of row %d after %s: want %t", plan.Pass, plan, taken(plan.Point))
+	}
+}
+
+// lengthOfHeader is less than that of any send, and more than where TestCrashPoints cuts a header.
+const lengthOfHeader = 200
+
+// awaitTaken waits until the provider has taken so many messages, a while at
+// most, and then for what may be one too many.
+func (th *theater) awaitTaken(n int) int {
+	th.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	settled := 0
+	for timeout := time.After(5 * time.Second); ; {
+		if len(th.sim.Acceptances()) >= n {
+			if settled++; settled > 5 { // ten times its latency
+				return len(th.sim.Acceptances())
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-timeout:
+			return len(th.sim.Acceptances())
+		}
+	}
+}
+
+// took says whether the provider has taken a message for the row.
+func (th *theater) took(r campaign.Recipient) bool {
+	return slices.ContainsFunc(th.sim.Acceptances(), func(a sandbox.Acceptance) bool { return a.ChatID == string(r.Chat) })
+}
+
+// row is a row of the only campaign.
+func (th *theater) row(seq int64) campaign.Recipient {
+	th.t.Helper()
+	rows := th.left()
+	i := slices.IndexFunc(rows, func(r campaign.Recipient) bool { return r.Seq == seq })
+	if i < 0 {
+		th.t.Fatalf("there is no row %d", seq)
+	}
+	return rows[i]
+}
+
+// left are the rows of the only campaign, as the last process left them.
+func (th *theater) left() []campaign.Recipient {
 	th.t.Helper()
 	a := th.open()
 	defer func() { check(th.t, a.Close()) }()
-	found := judge(th.t, a, th.sim, true)
+	judge(th.t, a, th.sim, true)
 	all, err := a.store.Campaigns(th.t.Context())
 	check(th.t, err)
-	totals, err := a.store.Totals(th.t.Context(), all[0].ID)
-	check(th.t, err)
-	underWay := totals.ByStatus[campaign.StatusSubmitting]
-	least, most := int64(1), int64(inFlight)
-	if plan.Point == faults.BeforeIntent || plan.Point == faults.AfterOutcome {
-		least, most = 0, most-1 // the one that died is not under way, the others may be
+	var rows []campaign.Recipient
+	for r, err := range a.store.Recipients(th.t.Context(), all[0].ID, storage.Filter{}) {
+		check(th.t, err)
+		rows = append(rows, r)
 	}
-	if underWay < least || underWay > most {
-		th.t.Errorf("after %s %d rows are submitting, want %d to %d: %s", plan, underWay, least, most, found)
+	return rows
+}
+
+// wantStanding is wantLeft for a process with more calls under way: how many of
+// the others came to their end is chance.
+func (th *theater) wantStanding(plan faults.Plan, inFlight int64) {
+	th.t.Helper()
+	var submitting, notTaken int64
+	for _, r := range th.left() {
+		if r.Status == campaign.StatusSubmitting {
+			submitting++
+			if !th.took(r) {
+				notTaken++
+			}
+		}
 	}
-	if plan.Pass == 1 && plan.Point == faults.BeforeIntent && len(th.sim.Acceptances()) >= inFlight {
+	least, most := int64(1), inFlight
+	if !underWay(plan.Point) {
+		least, most = 0, inFlight-1 // the one that died is not under way, the others may be
+	}
+	if submitting < least || submitting > most {
+		th.t.Errorf("after %s %d rows are submitting, want %d to %d", plan, submitting, least, most)
+	}
+	if underWay(plan.Point) && !taken(plan.Point) && notTaken == 0 {
+		th.t.Errorf("after %s all %d messages under way were taken", plan, submitting)
+	}
+	if plan.Pass == 1 && plan.Point == faults.BeforeIntent && len(th.sim.Acceptances()) >= int(inFlight) {
 		th.t.Errorf("%d messages were taken before the first intent", len(th.sim.Acceptances()))
 	}
 }

@@ -214,6 +214,7 @@ type api struct {
 	done   chan struct{}
 	bodies []sent
 	codes  map[int]int // answers to sends; 0 is none
+	broken int         // sends whose body never came whole
 }
 
 // sent is the body of a send.
@@ -313,6 +314,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *api) keep(r *http.Request) bool {
 	content, err := io.ReadAll(r.Body)
 	if err != nil {
+		a.mu.Lock()
+		a.broken++
+		a.mu.Unlock()
 		return false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(content))
@@ -341,6 +345,13 @@ func (a *api) after(n int) <-chan struct{} {
 	a.alarms = append(a.alarms, due)
 	a.ring()
 	return due.reach
+}
+
+// brokenOff is how many sends ended in the middle of their body.
+func (a *api) brokenOff() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.broken
 }
 
 // count is how many sends have been seen.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,9 +14,10 @@ import (
 )
 
 // Wire is an http.RoundTripper with the points of one call: K2b when it has a
-// connection, K3 in the middle of the request, K4 behind it, K5 before its answer is read, and K8 after an
-// answer that reconciliation reads. It reports its connections through
-// httptrace as *http.Transport does.
+// connection, K3 in the middle of the request, K4 behind it, K5 before its
+// answer is read, and K8 after an answer that reconciliation reads. It reports its connections through
+// httptrace as *http.Transport does. K3 and K4 lie on the connection itself:
+// httptrace calls a request written that may still be in a buffer.
 type Wire struct {
 	crash *Crash
 	inner *http.Transport
@@ -47,11 +49,6 @@ func (w *Wire) RoundTrip(request *http.Request) (*http.Response, error) {
 	case isSend(request.Method, request.URL.Path):
 		request = request.WithContext(httptrace.WithClientTrace(request.Context(), &httptrace.ClientTrace{
 			GotConn: func(httptrace.GotConnInfo) { w.crash.Pass(Connected) },
-			WroteRequest: func(info httptrace.WroteRequestInfo) {
-				if info.Err == nil {
-					w.crash.Pass(Written)
-				}
-			},
 		}))
 		response, err := w.inner.RoundTrip(request)
 		if err == nil {
@@ -83,9 +80,9 @@ func isList(path string) bool {
 		strings.HasSuffix(path, "/chats/messages") || strings.Contains(path, "/chats/") && strings.HasSuffix(path, "/messages")
 }
 
-// cutConn has K3: a request of which only the first bytes leave. HTTP/1.1
-// without pipelining: what is written after something was read begins a
-// request.
+// cutConn has K3, a request of which only the first bytes leave, and K4, all
+// of it has left. HTTP/1.1 without pipelining: what is written after something
+// was read begins a request.
 type cutConn struct {
 	net.Conn
 	crash *Crash
@@ -95,6 +92,7 @@ type cutConn struct {
 	started  bool
 	cutting  bool // this request is the planned one
 	written  int  // of this request
+	length   int  // of this request if it is a send; 0 if not
 }
 
 func (c *cutConn) Read(p []byte) (int, error) {
@@ -113,7 +111,10 @@ func (c *cutConn) Write(p []byte) (int, error) {
 		line, _, _ := strings.Cut(string(p[:min(len(p), 256)]), "\r\n")
 		method, rest, _ := strings.Cut(line, " ")
 		path, _, _ := strings.Cut(rest, " ")
-		c.cutting = isSend(method, path) && c.crash.due(HalfWritten)
+		c.cutting, c.length = false, 0
+		if isSend(method, path) {
+			c.cutting, c.length = c.crash.due(HalfWritten), length(p)
+		}
 	}
 	if c.cutting {
 		if left := c.crash.plan.Bytes - c.written; left <= len(p) {
@@ -128,8 +129,25 @@ func (c *cutConn) Write(p []byte) (int, error) {
 		}
 	}
 	n, err := c.Conn.Write(p)
+	whole := c.written < c.length && c.written+n >= c.length
 	c.written += n
+	if whole && err == nil {
+		c.crash.Pass(Written)
+	}
 	return n, err
+}
+
+// length is that of a whole request, told by its header; 0 if the header is not
+// whole or does not tell.
+func length(begin []byte) int {
+	header, _, whole := strings.Cut(string(begin), "\r\n\r\n")
+	_, after, told := strings.Cut(strings.ToLower(header)+"\r\n", "\r\ncontent-length: ")
+	body, _, _ := strings.Cut(after, "\r\n")
+	n, err := strconv.Atoi(body)
+	if !whole || !told || err != nil {
+		return 0
+	}
+	return len(header) + len("\r\n\r\n") + n
 }
 
 // ReadFrom keeps io.Copy from going around Write.
