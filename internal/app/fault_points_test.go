@@ -177,7 +177,7 @@ func (th *theater) wantLeft(plan faults.Plan) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		th.t.Errorf("rows after %s (-want +got):\n%s", plan, diff)
 	}
-	if is := th.row(int64(plan.Pass)).Status; is != row && !(row == campaign.StatusQueued && is.Evident()) {
+	if is := th.row(int64(plan.Pass)).Status; is != row && (row != campaign.StatusQueued || !is.Evident()) {
 		th.t.Errorf("row %d is %s after %s, want %s", plan.Pass, is, plan, row)
 	}
 	if th.took(th.row(int64(plan.Pass))) != taken(plan.Point) {

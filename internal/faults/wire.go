@@ -15,9 +15,10 @@ import (
 
 // Wire is an http.RoundTripper with the points of one call: K2b when it has a
 // connection, K3 in the middle of the request, K4 behind it, K5 before its
-// answer is read, and K8 after an answer that reconciliation reads. It reports its connections through
-// httptrace as *http.Transport does. K3 and K4 lie on the connection itself:
-// httptrace calls a request written that may still be in a buffer.
+// answer is read, and K8 after an answer that reconciliation reads. It reports
+// its connections through httptrace as *http.Transport does. K3 and K4 lie on
+// the connection itself: httptrace calls a request written that may still be in
+// a buffer.
 type Wire struct {
 	crash *Crash
 	inner *http.Transport

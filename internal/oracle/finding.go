@@ -15,6 +15,7 @@ type Finding struct {
 	Found        int64 // of those: rows whose answer was lost, settled by evidence
 	Returned     int64 // of those: rows whose answer was lost, sent again after proof that they were not taken
 	Unknown      int64 // rows of which nobody knows
+	Tried        int64 // of those: rows that have had all their attempts, and are left to a person
 	UnknownTaken int64 // messages the provider took that only an unknown row stands for
 	Failed       int64
 	Left         int64 // skipped or canceled
@@ -44,8 +45,8 @@ func (f Finding) Err() error {
 
 // String is the totals in a line.
 func (f Finding) String() string {
-	return fmt.Sprintf("%d campaigns, %d rows, %d messages taken: %d rows accepted (%d by evidence, %d sent again after proof), %d unknown (%d of them taken), %d failed, %d skipped or canceled, %d waiting; %d lost, %d duplicated",
-		f.Campaigns, f.Rows, f.Accepted, f.Known, f.Found, f.Returned, f.Unknown, f.UnknownTaken, f.Failed, f.Left, f.Waiting, f.Lost, f.Duplicated)
+	return fmt.Sprintf("%d campaigns, %d rows, %d messages taken: %d rows accepted (%d by evidence, %d sent again after proof), %d unknown (%d of them tried three times, %d of them taken), %d failed, %d skipped or canceled, %d waiting; %d lost, %d duplicated",
+		f.Campaigns, f.Rows, f.Accepted, f.Known, f.Found, f.Returned, f.Unknown, f.Tried, f.UnknownTaken, f.Failed, f.Left, f.Waiting, f.Lost, f.Duplicated)
 }
 
 // Add is two findings together.
@@ -57,6 +58,7 @@ func (f Finding) Add(g Finding) Finding {
 	f.Found += g.Found
 	f.Returned += g.Returned
 	f.Unknown += g.Unknown
+	f.Tried += g.Tried
 	f.UnknownTaken += g.UnknownTaken
 	f.Failed += g.Failed
 	f.Left += g.Left

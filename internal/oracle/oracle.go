@@ -59,6 +59,10 @@ func Judge(ctx context.Context, c Case) (Finding, error) {
 	return j.Finding, nil
 }
 
+// mostAttempts is how many calls a row may cost without a person's word
+// (reliability page, P10). The judge has it from there, not from the product.
+const mostAttempts = 3
+
 // judge is one judgment.
 type judge struct {
 	Case
@@ -163,6 +167,9 @@ func (j *judge) state(c campaign.Campaign, r campaign.Recipient) {
 		}
 	case campaign.StatusUnknown:
 		j.Unknown++
+		if r.Attempt >= mostAttempts {
+			j.Tried++
+		}
 		row := campaign.UnknownRow{ClaimedAt: r.ClaimedAt, Resolution: r.Resolution}
 		if c.State == campaign.StateCompleted && row.Open(j.now) {
 			j.wrong("row %d is unknown and open although the campaign is completed", r.Seq)
