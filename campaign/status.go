@@ -94,9 +94,12 @@ type FailReason string
 
 // The reasons.
 const (
-	FailRejected  FailReason = "rejected"  // the API refused this recipient or message for good
-	FailTooLarge  FailReason = "too_large" // the message does not fit through the stream or the API
-	FailProvider  FailReason = "provider"  // accepted, then the provider or WhatsApp gave up
+	FailRejected FailReason = "rejected"  // the API refused this recipient or message for good
+	FailTooLarge FailReason = "too_large" // the message does not fit through the stream or the API
+	FailProvider FailReason = "provider"  // accepted, then the provider or WhatsApp gave up
+	// No row gets the last two any more: an API that is away and a ledger that
+	// cannot write a row pause the campaign and blame nobody. They stay for
+	// whoever reads the JSON, in which fields are only added.
 	FailExhausted FailReason = "exhausted" // our attempts ran out
 	FailPoison    FailReason = "poison"    // delivered ten times by the stream without an outcome
 )

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,7 @@ func (d *Dispatcher) handle(intake context.Context, delivery Delivery, lease cam
 		return d.unclaimed(ctx, delivery, err)
 	}
 	d.intents.over(ctx, d.Log, "intents can be written again")
+	d.vain.over(task)
 	if took := d.age(asked); took > slowClaim {
 		// Told once: a disk at its limit is slow now and then.
 		d.slow.met(ctx, d.Log, slog.LevelWarn, "writing an intent takes long, the disk is too slow for the pace", "took", took)
@@ -156,6 +158,12 @@ func (d *Dispatcher) unclaimed(ctx context.Context, delivery Delivery, err error
 	// found by the sweep for lost rows and waits again under a new generation.
 	d.aside.met(ctx, d.Log, slog.LevelWarn, "task set aside after many deliveries without an outcome, its row is handed over anew", "campaign_id", task.Campaign, "row", task.Seq,
 		"gen", task.Gen, "deliveries", delivery.Deliveries(), "err", err)
+	if n := d.vain.inVain(task); n >= mostRounds {
+		// Nobody is failed for it: the ledger that cannot write the intent could
+		// not write that either, and the recipient is not to blame.
+		d.pause(ctx, task.Campaign, campaign.PauseUnavailable, fmt.Sprintf(
+			"the ledger, not the API: the intent of row %d could not be written, it was handed over %d times; the log says why", task.Seq, n))
+	}
 	return campaign.VerdictDone, 0
 }
 

@@ -147,6 +147,7 @@ type Dispatcher struct {
 	late    trouble // intents too old for their call
 	aside   trouble // tasks whose intent can never be written
 	pauses  trouble // pauses that cannot be written
+	vain    rounds  // hand-overs of rows whose intent can never be written
 }
 
 // New makes the dispatcher of one sender.

@@ -558,6 +558,43 @@ func TestTaskWithoutAnOutcomeIsSetAside(t *testing.T) {
 	})
 }
 
+// TestRowThatCannotBeClaimedEndsTheRun: a row whose intent can never be written,
+// while the ledger takes everything else, is handed over three times. Then the
+// campaign pauses and says which row it is; nobody is failed, and everybody else
+// has got the message.
+func TestRowThatCannotBeClaimedEndsTheRun(t *testing.T) {
+	t.Parallel()
+	for name, spoilt := range map[string]func(seq int64, gen int64) bool{
+		"for good":           func(seq, _ int64) bool { return seq == 5 },
+		"for two hand-overs": func(seq, gen int64) bool { return seq == 5 && gen < 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 20, accept)
+				w.anew = true
+				w.claims = func(in campaign.Intent) error {
+					if spoilt(in.Task.Seq, in.Task.Gen) {
+						return errors.New("the row is damaged")
+					}
+					return nil
+				}
+				w.run(time.Hour, Config{Pace: campaign.Pace{InFlight: 1}})
+				if len(w.in(campaign.StatusFailed)) > 0 || len(w.requests) < 19 {
+					t.Errorf("%d requests, failed: %v", len(w.requests), w.in(campaign.StatusFailed))
+				}
+				if spoilt(5, 3) {
+					if w.paused != campaign.PauseUnavailable || !strings.Contains(w.detail, "row 5 ") || w.gens[5] != mostRounds {
+						t.Errorf("paused for %q after %d hand-overs: %s", w.paused, w.gens[5], w.detail)
+					}
+				} else if w.paused != "" || len(w.requests) != 20 {
+					t.Errorf("paused for %q, %d requests", w.paused, len(w.requests))
+				}
+			})
+		})
+	}
+}
+
 // TestLedgerTroubleIsToldOnce: an hour of failing claims is a line when it
 // begins, one when the first task is set aside, and one when it is over.
 func TestLedgerTroubleIsToldOnce(t *testing.T) {

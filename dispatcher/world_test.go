@@ -38,6 +38,8 @@ type world struct {
 	next     time.Time // of the pace
 	verdicts map[campaign.Verdict]int
 	gaveBack int
+	anew     bool            // rows that were set aside are handed over anew
+	gens     map[int64]int64 // how often they were
 }
 
 // request is one call that reached the API.
@@ -52,7 +54,7 @@ func newWorld(t *testing.T, rows int64, answer func(at time.Time, row int64, att
 		t: t, rows: rows, gap: 50 * time.Millisecond, answer: answer, log: slog.New(slog.DiscardHandler),
 		hold: NewHold(), rejections: NewRejections(),
 		status: map[int64]campaign.Status{}, attempts: map[int64]int{}, due: map[int64]time.Time{},
-		staged: map[int64]bool{}, fetched: map[int64]int{}, verdicts: map[campaign.Verdict]int{},
+		staged: map[int64]bool{}, fetched: map[int64]int{}, verdicts: map[campaign.Verdict]int{}, gens: map[int64]int64{},
 	}
 }
 
@@ -82,7 +84,7 @@ func (w *world) Fetch(ctx context.Context, limit int) ([]Delivery, error) {
 		}
 		w.staged[row] = true
 		w.fetched[row]++
-		got = append(got, worldTask{w, row, w.fetched[row]})
+		got = append(got, worldTask{w, row, w.fetched[row], 1 + w.gens[row]})
 	}
 	w.mu.Unlock()
 	if len(got) == 0 {
@@ -95,16 +97,22 @@ type worldTask struct {
 	w          *world
 	row        int64
 	deliveries int
+	gen        int64
 }
 
-func (d worldTask) Task() campaign.Task { return campaign.Task{Campaign: "one", Seq: d.row, Gen: 1} }
-func (d worldTask) Deliveries() int     { return d.deliveries }
+func (d worldTask) Task() campaign.Task {
+	return campaign.Task{Campaign: "one", Seq: d.row, Gen: d.gen}
+}
+func (d worldTask) Deliveries() int { return d.deliveries }
 
 func (d worldTask) Settle(v campaign.Verdict, _ time.Duration) error {
 	d.w.mu.Lock()
 	defer d.w.mu.Unlock()
 	d.w.verdicts[v]++
 	d.w.staged[d.row] = false
+	if d.w.anew && v == campaign.VerdictDone && d.w.status[d.row] == "" {
+		d.w.fetched[d.row], d.w.gens[d.row] = 0, d.w.gens[d.row]+1
+	}
 	return nil
 }
 
