@@ -84,7 +84,7 @@ func (d *Dispatcher) handle(intake context.Context, delivery Delivery, lease cam
 	if late {
 		d.breaker.released(probe)
 		d.late.met(ctx, d.Log, slog.LevelWarn, "the intent is too old for its call or the lease is over, row given back",
-			"campaign_id", task.Campaign, "row", task.Seq, "age", d.age(asked), "limit", sendDeadline)
+			"campaign_id", task.Campaign, "row", task.Seq, "age", d.age(asked), "limit", d.cfg.SendDeadline)
 		d.keep(intake, task, "give back", func(ctx context.Context) error { return d.Claims.GiveBack(ctx, task, lease.Epoch) })
 		return campaign.VerdictDone, 0
 	}
@@ -126,7 +126,7 @@ func (d *Dispatcher) handle(intake context.Context, delivery Delivery, lease cam
 func (d *Dispatcher) send(ctx context.Context, task campaign.Task, asked time.Time, held func() bool) (outcome campaign.Outcome, late bool) {
 	var refused atomic.Bool
 	begin := func() error {
-		if d.age(asked) <= sendDeadline && held() {
+		if d.age(asked) <= d.cfg.SendDeadline && held() {
 			return nil
 		}
 		refused.Store(true)
@@ -144,7 +144,7 @@ func (d *Dispatcher) send(ctx context.Context, task campaign.Task, asked time.Ti
 	}
 	// A process that stood still finds every timer of its call expired, so the
 	// gateway may give up before it asks. That is no failure of the API either.
-	return outcome, refused.Load() || d.age(started) > sendDeadline || !held()
+	return outcome, refused.Load() || d.age(started) > d.cfg.SendDeadline || !held()
 }
 
 // unclaimed is what becomes of a task whose intent could not be written.

@@ -82,6 +82,9 @@ type Config struct {
 	// first that certainly was not sent; the third may wait three times as
 	// long. 10 s if zero.
 	FirstRetry time.Duration
+	// SendDeadline is how old a claim may be when the first byte of its message
+	// leaves; 5 s if zero.
+	SendDeadline time.Duration
 	// Consumed is called whenever about a quarter second's worth of tasks has
 	// been taken, so that the feeder can refill; may be nil.
 	Consumed func()
@@ -100,6 +103,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.FirstRetry <= 0 {
 		c.FirstRetry = 10 * time.Second
+	}
+	if c.SendDeadline <= 0 {
+		c.SendDeadline = sendDeadline
 	}
 	if c.Pace.InFlight <= 0 {
 		c.Pace.InFlight = 1

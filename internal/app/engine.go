@@ -177,6 +177,7 @@ func (e *engine) serve(ctx context.Context, sender campaign.Sender, pace campaig
 		}
 		return dispatcher.New(deps, dispatcher.Config{
 			Sender: sender, Pace: pace, Consumed: feeder.Poke, GiveUp: e.tuning.giveUp, FirstRetry: e.tuning.firstRetry,
+			SendDeadline: e.tuning.sendDeadline,
 		}).Run(ctx, lease, keeper.Held)
 	})
 	if err != nil && ctx.Err() == nil {

@@ -27,6 +27,7 @@ type part struct {
 
 	ImportOnly bool          // read the recipients, send nothing, wait to be killed
 	LeaseTTL   time.Duration // 0: as always
+	Deadline   time.Duration // of a claim; 0: as always
 	// Unbraked lets a 429 stop the sender for as long as it asks, but not slow
 	// it for the minutes after: those belong to package ratelimit's tests.
 	Unbraked bool
@@ -85,7 +86,7 @@ func (p part) play(ctx context.Context) error {
 		return err
 	}
 	a.tuning = tuning{
-		leaseTTL: p.LeaseTTL, transport: faults.NewWire(crash, 64),
+		leaseTTL: p.LeaseTTL, sendDeadline: p.Deadline, transport: faults.NewWire(crash, 64),
 		added: func(add addRows) addRows { return faults.Adding(crash, add) },
 		wrap:  func(deps *dispatcher.Deps) { p.wrap(deps, crash) },
 	}
