@@ -25,7 +25,7 @@ type UnknownPolicy string
 // The policies (reliability page §4).
 const (
 	PolicyHold       UnknownPolicy = "hold"        // wait for evidence, then for a person; the default
-	PolicyAssumeSent UnknownPolicy = "assume_sent" // never send it again
+	PolicyAssumeSent UnknownPolicy = "assume_sent" // count it as sent
 	PolicyResend     UnknownPolicy = "resend"      // send it again; some people may get the message twice
 )
 

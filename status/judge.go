@@ -79,7 +79,7 @@ func (j *judgement) judge(ctx context.Context, t *trail, v Verdict) error {
 		t.relax(now, r.cfg.Slow)
 		return nil
 	case j.g.began.Before(settled):
-		t.passes, t.absent, t.doubtful = 0, 0, 0
+		t.absent, t.doubtful = 0, 0
 		t.wait(now, r.cfg.PassGap, settled)
 		return nil
 	}
@@ -107,14 +107,12 @@ func (j *judgement) passing(t *trail, doubt Doubt, before time.Time) bool {
 	default:
 		return false
 	}
-	if j.r.cfg.Policies[t.row.Campaign] == campaign.PolicyAssumeSent { // it needs no proof
-		return false
-	}
 	return j.r.lags.heard(j.g.sender.ID).Add(j.r.cfg.PassGap).After(before)
 }
 
 // weigh adds a pass without a find to the others, and decides when enough of
-// them agree. No doubt is proof of absence. A row that had all its attempts
+// them agree. No doubt is proof of absence; the policy is for what nothing
+// proves (design §4.6). A row that had all its attempts
 // goes back by nobody's word but a person's.
 func (j *judgement) weigh(t *trail, doubt Doubt, now time.Time) {
 	r := j.r
@@ -127,7 +125,6 @@ func (j *judgement) weigh(t *trail, doubt Doubt, now time.Time) {
 		doubt = DoubtTried
 	}
 	t.counted = now
-	t.passes++
 	if doubt == "" {
 		t.absent++
 	} else {
@@ -135,12 +132,10 @@ func (j *judgement) weigh(t *trail, doubt Doubt, now time.Time) {
 		t.doubtful++
 	}
 	switch {
-	case policy == campaign.PolicyAssumeSent && t.passes >= agree:
-		j.decide(t, decision{t.row.Campaign, false, "not found in the provider's lists; counts as sent, as the campaign says (assume_sent)"})
-	case policy == campaign.PolicyAssumeSent:
-		t.wait(now, r.cfg.PassGap, time.Time{})
 	case t.absent >= agree:
 		j.decide(t, decision{t.row.Campaign, true, fmt.Sprintf("in neither the provider's jobs nor its messages, %d times; it was not taken", agree)})
+	case policy == campaign.PolicyAssumeSent && t.doubtful >= agree:
+		j.decide(t, decision{t.row.Campaign, false, fmt.Sprintf("counts as sent, as the campaign says (assume_sent): %s", doubt)})
 	case policy == campaign.PolicyResend && t.row.Attempt <= unproven && doubt != "" && t.doubtful >= agree:
 		j.decide(t, decision{t.row.Campaign, true, fmt.Sprintf("sent again as the campaign says (resend), may be a duplicate: %s", doubt)})
 	case doubt != "" && t.doubtful >= agree:

@@ -475,7 +475,7 @@ func TestSandboxPolicies(t *testing.T) {
 		returned, assumed int
 		messages          int
 	}{
-		"assume sent, lost":      {campaign.PolicyAssumeSent, []string{lost}, 0, 1, 0},
+		"assume sent, lost":      {campaign.PolicyAssumeSent, []string{lost}, 1, 0, 1},
 		"assume sent, rewritten": {campaign.PolicyAssumeSent, []string{taken, rewritten}, 0, 1, 1},
 		"resend, lost":           {campaign.PolicyResend, []string{lost}, 1, 0, 1},
 		"resend, rewritten":      {campaign.PolicyResend, []string{taken, rewritten}, 1, 0, 2}, // what the operator chose

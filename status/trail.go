@@ -20,9 +20,8 @@ type trail struct {
 	slow    int       // looks on the slow schedule
 	counted time.Time // the end of the last pass that counted
 
-	passes   int // passes after the settle window that did not find it
-	absent   int // of them, in a row, those that proved it absent
-	doubtful int // of them, those that proved nothing
+	absent   int // passes after the settle window, in a row, that proved it absent
+	doubtful int // those that proved nothing
 
 	decided bool // it has its verdict; late evidence still wins
 	adopted bool // it was found; in the next round the ledger says whether it took it
