@@ -93,6 +93,8 @@ func (p part) play(ctx context.Context) error {
 	hasten(&a.tuning)
 	if p.Hasty {
 		a.tuning.reconciler.SettleFloor, a.tuning.reconciler.CallTimeout, a.tuning.reconciler.PassGap = 1, 1, 1
+		// It looks too soon for a witness, and must look again.
+		a.tuning.reconciler.Slow = []time.Duration{20 * time.Millisecond}
 	}
 	if p.ImportOnly {
 		if _, err := a.Prepare(ctx, p.File, PrepareOptions{}); err != nil {
