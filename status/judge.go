@@ -90,7 +90,7 @@ func (j *judgement) judge(ctx context.Context, t *trail, v Verdict) error {
 			return err
 		}
 	}
-	if j.passing(t, doubt, now.Add(-window)) {
+	if j.passing(doubt, now.Add(-window)) {
 		t.wait(now, r.cfg.PassGap, time.Time{})
 		return nil
 	}
@@ -101,7 +101,7 @@ func (j *judgement) judge(ctx context.Context, t *trail, v Verdict) error {
 // passing says whether the doubt may go away by itself: what is accepted while
 // the sender goes on sending tells the lag, and becomes a witness once it is
 // older than the settle window.
-func (j *judgement) passing(t *trail, doubt Doubt, before time.Time) bool {
+func (j *judgement) passing(doubt Doubt, before time.Time) bool {
 	switch doubt {
 	case DoubtLag, DoubtNoWitness, DoubtOneSide, DoubtWaiting:
 	default:
