@@ -2,6 +2,7 @@ package report
 
 import (
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -9,13 +10,18 @@ import (
 // number: seven digits or more, with at most one space, dot, dash or bracket
 // pair between them. The provider's words may quote the recipient; and without
 // numbers, equal failures read equal and can be counted together. Error codes
-// of up to six digits stay.
+// of up to six digits stay, and so do dates of this century.
 func maskNumbers(s string) string {
 	if !longDigits(s) {
 		return s
 	}
 	var b strings.Builder
 	for i := 0; i < len(s); {
+		if isDate(s[i:]) {
+			b.WriteString(s[i : i+len(time.DateOnly)])
+			i += len(time.DateOnly)
+			continue
+		}
 		end, digits := numberAt(s, i)
 		switch {
 		case digits >= 7:
@@ -30,6 +36,20 @@ func maskNumbers(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// isDate says whether s begins with a date, "2026-11-28", and goes on with
+// something else than digits, but for a time of day: one space and "17:58".
+func isDate(s string) bool {
+	const day, clock = len(time.DateOnly), len(time.DateOnly + " 15:")
+	if len(s) < day || !strings.HasPrefix(s, "20") {
+		return false
+	}
+	if _, err := time.Parse(time.DateOnly, s[:day]); err != nil {
+		return false
+	}
+	end, _ := numberAt(s, 0)
+	return end == day || end == clock-1 && len(s) >= clock && s[day] == ' ' && s[clock-1] == ':'
 }
 
 // longDigits says whether s has seven digits at all; most details have not.

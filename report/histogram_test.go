@@ -52,6 +52,12 @@ func TestMaskNumbers(t *testing.T) {
 
 		"1 2 3":       "1 2 3",
 		"429 429 429": "<number>", // rather one too many
+
+		"until 2026-11-22T17:58:16Z it waits":         "until 2026-11-22T17:58:16Z it waits",
+		"2026-11-22 17:58:16: 919999990001":           "2026-11-22 17:58:16: <number>",
+		"2026-11-22 919999990001":                     "<number>",
+		"2015-01-01-23, +2015-01-01, 2015-55-01":      "<number>, <number>, <number>",
+		"91 2015-01-01":                               "<number>",
 		"waited 12 s and 15 s and 20 s and 10 s more": "waited 12 s and 15 s and 20 s and 10 s more",
 	} {
 		if got := maskNumbers(in); got != want {

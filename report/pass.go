@@ -149,13 +149,22 @@ func (p *pass) addFailure(r *campaign.Recipient) {
 		}
 		p.groups[key] = g
 	}
-	g.Count++
+	if g.Count++; g.Count > mostAlike && g.Reason == campaign.FailRejected && g.Detail != otherDetails {
+		g.Advice = alikeAdvice
+	}
 	if len(g.Examples) < maxExamples {
 		line := lineOf(r)
 		line.Detail = "" // the group has it
 		g.Examples = append(g.Examples, line)
 	}
 }
+
+// mostAlike is how many rejections with the same words are people; more are
+// the message. A run pauses at as many in a row.
+const mostAlike = 20
+
+const alikeAdvice = "so many alike are the message, not the people: look at it with herald preview, " +
+	"and send the mended one to these rows as a campaign of another name"
 
 // otherDetails is the detail of the group that takes what came after
 // maxGroups.
@@ -301,6 +310,10 @@ func lineIn(detail string) int64 {
 
 // tidy makes a detail fit to be shown: no number, no novel.
 func tidy(detail string) string { return shorten(maskNumbers(detail), maxDetail) }
+
+// Tidy makes a pause's or a row's detail fit to be shown on a terminal: no
+// number, no novel, no control characters.
+func Tidy(detail string) string { return printable(tidy(detail)) }
 
 // instant is a time as reports hold it: UTC, milliseconds, as the ledger does.
 func instant(t time.Time) time.Time {

@@ -70,7 +70,11 @@ func (p *page) unknown(r *Report) {
 	for _, kind := range uncertainties() {
 		p.uncertain(r, kind, u.kinds[kind])
 	}
-	p.para(indent, "To see and to settle them:")
+	if u.Searching != nil && *u.Searching == u.Total {
+		p.para(indent, "To see them:")
+	} else {
+		p.para(indent, "To see and to settle them:")
+	}
 	p.line(indent, indent, "herald unknowns ", string(r.Header.ID)) // whole, so that it can be copied
 }
 
@@ -84,7 +88,7 @@ func (p *page) uncertain(r *Report, kind Uncertainty, lines Lines) {
 	hang := strings.Repeat(" ", len(indent)+countWidth+len(indent))
 	p.para(hang, "What to do: "+w.Advice)
 	for _, l := range lines.Rows {
-		text := l.place(r)
+		text := "row " + comma(l.Seq) + ", " + l.place(r) // --row takes the number of the row
 		if !l.Since.IsZero() {
 			text += ", since " + r.when(l.Since)
 		}

@@ -33,11 +33,11 @@ func UncertaintyOf(claimed time.Time, resolution campaign.Resolution, now time.T
 var uncertaintyWords = map[Uncertainty]Word{
 	Unresolved: {
 		Label: "unresolved", Meaning: "nothing proved within 24 hours whether they were sent",
-		Advice: "look into the chat; is the message there, `herald unknowns` with --assume-sent says so, and --resend sends it again where it is not",
+		Advice: "decide with `herald unknowns`: look into the chat; is the message there, --assume-sent says so, and --resend sends it again where it is not",
 	},
 	Searching: {
 		Label: "being looked for", Meaning: "they may have been sent; the provider's lists are searched while the campaign is run, for 24 hours after the call",
-		Advice: "keep the run going, or run the file again; whoever knows better decides with `herald unknowns`",
+		Advice: "keep the run going, or run the same file again",
 	},
 	AssumedSent: {
 		Label: "assumed sent", Meaning: "nothing was proved, and it was decided to count them as sent; proof that comes late still counts",

@@ -51,16 +51,26 @@ func (*terminal) write(w io.Writer, format string, args ...any) {
 // sayBelow writes text behind a prefix, broken between words and indented as
 // far as the prefix on a terminal. In a pipe it stays one line, for grep.
 func (t *terminal) sayBelow(prefix, text string) {
-	if !isTerminal(t.err) {
-		t.say("%s%s", prefix, text)
-		return
+	width := 0
+	if isTerminal(t.err) {
+		width = t.width(t.err)
 	}
+	t.write(t.err, "%s", hanging(prefix, text, width))
+}
+
+// hanging is text behind a prefix in lines of at most width characters, broken
+// between words and indented as far as the prefix; one line when width is 0.
+func hanging(prefix, text string, width int) string {
+	if width == 0 {
+		return prefix + text + "\n"
+	}
+	var b strings.Builder
 	hang := strings.Repeat(" ", utf8.RuneCountInString(prefix))
-	room := max(t.width(t.err)-len(hang), 20)
+	room := max(width-len(hang), 20)
 	line := ""
 	for word := range strings.FieldsSeq(text) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room {
-			t.say("%s%s", prefix, line)
+			b.WriteString(prefix + line + "\n")
 			prefix, line = hang, ""
 		}
 		if line != "" {
@@ -68,7 +78,8 @@ func (t *terminal) sayBelow(prefix, text string) {
 		}
 		line += word
 	}
-	t.say("%s%s", prefix, line)
+	b.WriteString(prefix + line + "\n")
+	return b.String()
 }
 
 // printJSON writes one JSON document to standard output.

@@ -69,7 +69,7 @@ to anyone twice. A file whose message or recipients have changed is refused:
 	flags.Int64Var(&f.maxFailed, "max-failed", 0, "exit with 7 if more recipients than this failed or are unknown")
 	flags.BoolVar(&f.quiet, "quiet", false, "only errors, and the campaign's id on standard output")
 	flags.BoolVar(&f.prepare.SkipInvalid, "skip-invalid", false, "go on although more than 5 % of the rows are bad")
-	flags.BoolVar(&f.prepare.AsNew, "as-new", false, "start another campaign although one of this name exists")
+	flags.BoolVar(&f.prepare.AsNew, "as-new", false, "start another campaign although one of this name exists; it sends to everyone, also to those who got it already")
 	flags.StringVar(&f.prepare.Delta, "delta", "", "add the rows of `file` to the campaign; people it has already are not repeated")
 	command.MarkFlagsMutuallyExclusive("as-new", "delta")
 	return command

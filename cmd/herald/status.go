@@ -41,7 +41,7 @@ terminal. A campaign is named by its id or its name.`,
 func (t *terminal) watch(ctx context.Context, a *app.App, view app.CampaignView) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	last := statusLine(view)
+	last := statusLine(view) + view.Why()
 	for !view.State.Over() {
 		select {
 		case <-ctx.Done():
@@ -52,7 +52,7 @@ func (t *terminal) watch(ctx context.Context, a *app.App, view app.CampaignView)
 		if view, err = a.Campaign(ctx, string(view.ID)); err != nil {
 			return err
 		}
-		if line := statusLine(view); line != last {
+		if line := statusLine(view) + view.Why(); line != last {
 			last = line
 			if err := t.showStatus(view); err != nil {
 				return err
@@ -66,13 +66,34 @@ func (t *terminal) showStatus(v app.CampaignView) error {
 	if t.json {
 		return t.printLine(v)
 	}
-	if _, err := t.out.Write([]byte(statusLine(v) + "\n")); err != nil {
+	if _, err := t.out.Write([]byte(statusLine(v) + "\n" + t.why(v))); err != nil {
 		return err
 	}
-	if n := v.Unknown.Open(); n > 0 {
-		t.say("%s: %s", agree(n, "row is unknown", "rows are unknown"), t.next("unknowns", v.Name))
+	if n := v.Unknown.Unresolved; n > 0 {
+		t.say("%s, a person has to decide: %s", agree(n, "row is unresolved", "rows are unresolved"), t.next("unknowns", v.Name))
+	}
+	if n := v.Unknown.Searching; n > 0 {
+		t.say("%s: keep the run going or run the same file again, they are looked for; %s",
+			agree(n, "row is unknown", "rows are unknown"), t.next("unknowns", v.Name))
 	}
 	return nil
+}
+
+// why is why the campaign does not go on, and the next step.
+func (t *terminal) why(v app.CampaignView) string {
+	if v.Why() == "" {
+		return ""
+	}
+	return t.below("  why:   ", v.Why()) + t.below("  next:  ", t.complete(v.Next()))
+}
+
+// below is text behind a prefix as it goes to standard output.
+func (t *terminal) below(prefix, text string) string {
+	width := 0
+	if isTerminal(t.out) {
+		width = t.width(t.out)
+	}
+	return hanging(prefix, text, width)
 }
 
 // statusLine is a campaign in one line.
@@ -88,8 +109,11 @@ func statusLine(v app.CampaignView) string {
 		strings.ToUpper(string(v.Mode)), v.Name, state,
 		comma(v.Rows) + " rows", comma(v.Waiting()) + " waiting", comma(v.AtLeastSent()) + " sent", comma(v.AtLeastDelivered()) + " delivered",
 	}
-	if missed := v.Missed(); missed > 0 {
-		words = append(words, comma(missed)+" failed or unknown")
+	if failed := v.FailedCount(); failed > 0 {
+		words = append(words, comma(failed)+" failed")
+	}
+	if unknown := v.UnknownCount(); unknown > 0 {
+		words = append(words, comma(unknown)+" unknown")
 	}
 	return strings.Join(words, "  ")
 }

@@ -21,7 +21,7 @@ func (a *App) unchanged(ctx context.Context, spec campaign.Spec, src source, c c
 	if err != nil {
 		return err
 	}
-	hint := "put the old file back to go on, or use --as-new to send the new one to everyone as another campaign"
+	hint := "put the old file back to go on, or use --as-new to send the new one to everyone as another campaign, also to those who got it already"
 	var changes []string
 	for _, change := range campaign.Diff(c.Spec, spec) {
 		switch change.Part {
@@ -44,7 +44,7 @@ func (a *App) unchanged(ctx context.Context, spec campaign.Spec, src source, c c
 		}
 		if !known {
 			changes = append(changes, "the content of "+src.name())
-			hint = fmt.Sprintf("`herald run %s --delta %s` adds the rows that are new and repeats nobody; --as-new sends to everyone again as another campaign",
+			hint = fmt.Sprintf("`herald run %s --delta %s` adds the rows that are new and repeats nobody; --as-new sends to everyone as another campaign, also to those who got it already",
 				fromHere(spec.Path), src.fromHere())
 		}
 	}

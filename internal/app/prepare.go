@@ -186,7 +186,7 @@ func (a *App) resume(ctx context.Context, spec campaign.Spec, src source, c camp
 	if c.State == campaign.StateCanceled {
 		return nil, &campaign.Error{
 			Code: campaign.CodeConflict, What: fmt.Sprintf("campaign %q (%s) was canceled", c.Name, c.ID),
-			Hint: "--as-new sends it again, to everyone, as another campaign",
+			Hint: "--as-new sends it again as another campaign, to everyone, also to those who got it already",
 		}
 	}
 	if err := a.unchanged(ctx, spec, src, c, options.Delta != ""); err != nil {

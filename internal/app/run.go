@@ -3,12 +3,10 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
-	"github.com/herald-campaigns/herald/report"
 	"github.com/herald-campaigns/herald/storage"
 )
 
@@ -405,33 +403,4 @@ func (r *run) end(ctx context.Context, cause error) (RunResult, error) {
 		Interrupted: interrupted,
 		TimedOut:    !interrupted && cause == nil && c.State == campaign.StateTracking && (!reached(totals, r.opts.Wait) || r.unclear(totals) > 0),
 	}, cause
-}
-
-// pausedError says why a campaign stopped, and what to do.
-func pausedError(c campaign.Campaign) error {
-	e := &campaign.Error{
-		Code: campaign.CodeConflict,
-		What: fmt.Sprintf("campaign %q is paused: %s", c.Name, report.PauseWord(c.Reason)),
-		Hint: "nobody was marked failed for it; mend the cause and run the same file again to go on",
-	}
-	if c.Detail != "" {
-		e.What += " (" + c.Detail + ")"
-	}
-	switch c.Reason {
-	case campaign.PauseRefused:
-		e.Code = campaign.CodeUnauthorized
-		e.Hint = "check the API token and the sender's number, then run the same file again to go on; nobody was marked failed for it"
-	case campaign.PauseFailureRate:
-		e.Code = campaign.CodeInvalid
-		e.Hint = "look at the message with `herald preview`; running the same file again goes on with those not tried yet"
-	case campaign.PauseMissedStart:
-		e.Hint = fmt.Sprintf("nothing was sent; `herald run %s --now` starts it now, a new schedule.start in the file makes it wait for that", fileOf(c.Spec.Path))
-	case campaign.PauseMedia:
-		e.Code = campaign.CodeInvalid
-		e.Hint = "put the file back into the media folder of the data directory, then run the same file again to go on; nobody was marked failed for it"
-	case campaign.PauseUnavailable, campaign.PauseDisconnected, campaign.PauseDiskFull:
-		e.Code = campaign.CodeUnavailable
-	default:
-	}
-	return e
 }

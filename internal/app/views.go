@@ -36,6 +36,7 @@ type CampaignView struct {
 	Unknown UnknownCounts `json:"unknown"`
 
 	totals campaign.Totals
+	file   string // the campaign file
 }
 
 // UnknownCounts counts unknown rows by their state.
@@ -60,6 +61,15 @@ func (v CampaignView) AtLeastDelivered() int64 { return v.totals.AtLeastDelivere
 // Missed counts recipients that failed or are unknown, without those that were
 // decided to count as sent.
 func (v CampaignView) Missed() int64 { return missed(v.totals.ByStatus, v.Unknown.AssumedSent) }
+
+// FailedCount counts recipients that failed.
+func (v CampaignView) FailedCount() int64 { return v.totals.ByStatus[campaign.StatusFailed] }
+
+// UnknownCount counts recipients whose call may have been taken, without those
+// that were decided to count as sent.
+func (v CampaignView) UnknownCount() int64 {
+	return v.totals.ByStatus[campaign.StatusUnknown] - v.Unknown.AssumedSent
+}
 
 func missed(rows map[campaign.Status]int64, assumedSent int64) int64 {
 	return rows[campaign.StatusFailed] + rows[campaign.StatusUnknown] - assumedSent
@@ -128,7 +138,7 @@ func viewOf(c campaign.Campaign, t campaign.Totals) CampaignView {
 	v := CampaignView{
 		ID: c.ID, Name: c.Name, Mode: c.Mode, State: c.State, Reason: c.Reason, Detail: c.Detail, Rows: c.Rows(),
 		Balance: map[campaign.Status]int64{}, Skipped: map[campaign.SkipReason]int64{}, Failed: map[campaign.FailReason]int64{},
-		CreatedAt: c.CreatedAt, StartAt: c.StartAt, StartedAt: c.StartedAt, EndedAt: c.FinishedAt, totals: t,
+		CreatedAt: c.CreatedAt, StartAt: c.StartAt, StartedAt: c.StartedAt, EndedAt: c.FinishedAt, totals: t, file: fileOf(c.Spec.Path),
 	}
 	for _, status := range campaign.Statuses() {
 		v.Balance[status] = t.ByStatus[status]

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/report"
+)
+
+// pausedError says why a campaign stopped, and what to do.
+func pausedError(c campaign.Campaign) error {
+	e := &campaign.Error{
+		Code: campaign.CodeConflict,
+		What: fmt.Sprintf("campaign %q is paused: %s", c.Name, report.PauseWord(c.Reason)),
+		Hint: pauseNext(c.Reason, fileOf(c.Spec.Path)),
+	}
+	if c.Detail != "" {
+		e.What += " (" + c.Detail + ")"
+	}
+	switch c.Reason {
+	case campaign.PauseRefused:
+		e.Code = campaign.CodeUnauthorized
+	case campaign.PauseFailureRate, campaign.PauseMedia:
+		e.Code = campaign.CodeInvalid
+	case campaign.PauseUnavailable, campaign.PauseDisconnected, campaign.PauseDiskFull:
+		e.Code = campaign.CodeUnavailable
+	default:
+	}
+	if c.Reason != campaign.PauseFailureRate && c.Reason != campaign.PauseMissedStart {
+		e.Hint += "; nobody was marked failed for it"
+	}
+	return e
+}
+
+const again = "run the same file again to go on"
+
+// pauseNext is the next step after a pause, for the reason, of the campaign
+// made from the file.
+func pauseNext(reason campaign.PauseReason, file string) string {
+	switch reason {
+	case campaign.PauseOperator:
+		return "press r where it runs, or " + again
+	case campaign.PauseInterrupted:
+		return again
+	case campaign.PauseRefused:
+		return "check the API token (HERALD_PERISKOPE_TOKEN or periskope.token_file) and that it may use the sender's number, then " + again
+	case campaign.PauseDisconnected:
+		return "connect the phone in the Periskope console (scan the QR code), then " + again
+	case campaign.PauseUnavailable:
+		return "wait until the API is well, then " + again
+	case campaign.PauseFailureRate:
+		return "look at the message with `herald preview`. The rows already rejected are failed. Running the same file again tries the others " +
+			"with the same message: if it is still bad, up to 21 more people fail. A mended message is another campaign: " +
+			"`herald report NAME --format csv` tells the rows that are failed or waiting, send it to them under another name"
+	case campaign.PauseMedia:
+		return "put the file back into the media folder of the data directory, then " + again
+	case campaign.PauseMissedStart:
+		return fmt.Sprintf("nothing was sent; `herald run %s --now` starts it now, a new schedule.start in the file makes it wait for that", file)
+	case campaign.PauseRestored:
+		return "`herald resume --after-restore`, then " + again
+	default:
+		return "mend the cause and " + again
+	}
+}
+
+// Why says in words why the campaign does not go on, and Next what to do about
+// it; both are empty when it does.
+func (v CampaignView) Why() string {
+	switch {
+	case v.Interrupted:
+		return "the process that sent it is gone without a word"
+	case v.Reason == "":
+		return ""
+	case v.Detail == "":
+		return report.PauseWord(v.Reason)
+	default:
+		return report.PauseWord(v.Reason) + ": " + report.Tidy(v.Detail)
+	}
+}
+
+// Next is the next step when there is a Why.
+func (v CampaignView) Next() string {
+	switch {
+	case v.Interrupted:
+		return again
+	case v.Reason == "":
+		return ""
+	default:
+		return pauseNext(v.Reason, v.file)
+	}
+}
