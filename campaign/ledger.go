@@ -51,6 +51,7 @@ const (
 	EventImported  EventKind = "imported"  // an import was completed
 	EventDiscarded EventKind = "discarded" // an unfinished import was taken back
 	EventResolved  EventKind = "resolved"  // unknown rows were settled by proof, policy or person
-	EventHeld      EventKind = "held"      // sending stopped by itself, or went on: disk, phone
+	EventHeld      EventKind = "held"      // sending stopped by itself: disk, phone
+	EventReleased  EventKind = "released"  // a hold is over; of a sender's, Detail begins as its EventHeld, up to ": "
 	EventRestored  EventKind = "restored"  // a restored copy of the ledger was noticed, or confirmed
 )

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -22,6 +23,9 @@ type Options struct {
 	// Verify makes a quick report count the rows in the ledger and compare. A
 	// full report always does.
 	Verify bool
+	// Interrupted says that nobody sends the campaign although it is running:
+	// then the holds in its timeline do not tell of now.
+	Interrupted bool
 	// RejectsFile is where the rows that could not be imported were written;
 	// "" when there is no such file.
 	RejectsFile string
@@ -109,7 +113,7 @@ func build(ctx context.Context, deps Deps, c campaign.Campaign, opts Options) (*
 	}
 	r.fill(totals)
 	r.closeBooks(c)
-	r.Because = because(c, totals)
+	r.Because = because(c, totals, r.sending(opts))
 	r.Provisional = len(r.Because) > 0
 	r.Verdict = verdict(r, totals)
 	r.noNulls()
@@ -271,8 +275,28 @@ func share(n, of int64) *float64 {
 	return new(float64(n) / float64(of))
 }
 
+// sending says how a running campaign does.
+func (r *Report) sending(opts Options) string {
+	if opts.Interrupted {
+		return "it was interrupted, nobody is sending"
+	}
+	holds := campaign.OpenHolds(r.Timeline)
+	if len(holds) == 0 {
+		return "it is being sent"
+	}
+	words := make([]string, len(holds))
+	for i, held := range holds {
+		words[i] = PauseWord(held.Reason)
+		if subject, _, found := strings.Cut(held.Detail, ": "); found && held.Reason == campaign.PauseDisconnected {
+			words[i] += " (" + subject + ")"
+		}
+		words[i] += " since " + r.when(held.At)
+	}
+	return "it is held: " + strings.Join(words, ", ")
+}
+
 // because lists why the numbers can still change; none means they are final.
-func because(c campaign.Campaign, t campaign.Totals) []string {
+func because(c campaign.Campaign, t campaign.Totals, sending string) []string {
 	var why []string
 	switch c.State {
 	case campaign.StateDraft:
@@ -280,7 +304,7 @@ func because(c campaign.Campaign, t campaign.Totals) []string {
 	case campaign.StateScheduled:
 		why = append(why, "it waits for its start")
 	case campaign.StateRunning:
-		why = append(why, "it is being sent")
+		why = append(why, sending)
 	case campaign.StatePaused:
 		why = append(why, "it is paused: "+PauseWord(c.Reason))
 	case campaign.StateTracking:

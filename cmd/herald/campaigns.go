@@ -56,8 +56,11 @@ func (t *terminal) campaignTable(views []app.CampaignView) error {
 		if v.Reason != "" {
 			state += " (" + string(v.Reason) + ")"
 		}
-		if v.Interrupted {
+		switch {
+		case v.Interrupted:
 			state += " (interrupted)"
+		case v.HeldAll():
+			state += " (held: " + string(v.Held[0].Reason) + ")"
 		}
 		t.write(w, format, v.ID, state, plain(v.Rows), plain(v.Waiting()), plain(v.AtLeastSent()), plain(v.AtLeastDelivered()), plain(v.Missed()), v.Name)
 	}

@@ -274,6 +274,9 @@ func (t *terminal) finish(ctx context.Context, engine *app.App, p *app.Prepared,
 	if err != nil {
 		return err
 	}
+	if result.TimedOut && !f.quiet {
+		t.stoppedWaiting(result, f)
+	}
 	switch {
 	case t.json:
 		if err := t.printLine(written.Summary()); err != nil {
@@ -303,6 +306,25 @@ func (t *terminal) finish(ctx context.Context, engine *app.App, p *app.Prepared,
 		return &exitError{exitPartial}
 	}
 	return nil
+}
+
+// stoppedWaiting says what the run was still waiting for.
+func (t *terminal) stoppedWaiting(result app.RunResult, f sendFlags) {
+	var missing []string
+	if n := result.Behind; n > 0 {
+		missing = append(missing, fmt.Sprintf("%s of %s %s not %s yet", comma(n), comma(result.Sendable()), are(n), f.wait))
+	}
+	if n := result.Unclear; n > 0 {
+		missing = append(missing, fmt.Sprintf("%s unknown, still being looked for", agree(n, "row is", "rows are")))
+	}
+	t.say("%s; stopped waiting after %s", strings.Join(missing, ", "), f.waitTimeout)
+}
+
+func are(n int64) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 // whatNext tells the next step, if there is one.

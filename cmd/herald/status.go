@@ -69,12 +69,8 @@ func (t *terminal) showStatus(v app.CampaignView) error {
 	if _, err := t.out.Write([]byte(statusLine(v) + "\n" + t.why(v))); err != nil {
 		return err
 	}
-	if n := v.Unknown.Unresolved; n > 0 {
-		t.say("%s, a person has to decide: %s", agree(n, "row is unresolved", "rows are unresolved"), t.next("unknowns", v.Name))
-	}
-	if n := v.Unknown.Searching; n > 0 {
-		t.say("%s: keep the run going or run the same file again, they are looked for; %s",
-			agree(n, "row is unknown", "rows are unknown"), t.next("unknowns", v.Name))
+	if n := v.Unknown.Open(); n > 0 {
+		t.say("%s: %s", agree(n, "row is unknown", "rows are unknown"), t.next("unknowns", v.Name))
 	}
 	return nil
 }
@@ -96,14 +92,28 @@ func (t *terminal) below(prefix, text string) string {
 	return hanging(prefix, text, width)
 }
 
+// heldWords is what keeps senders from sending, and since when.
+func heldWords(v app.CampaignView) string {
+	words := make([]string, len(v.Held))
+	for i, held := range v.Held {
+		words[i] = held.Word() + " since " + at(held.Since)
+	}
+	return strings.Join(words, ", ")
+}
+
 // statusLine is a campaign in one line.
 func statusLine(v app.CampaignView) string {
 	state := string(v.State)
 	if v.Reason != "" {
 		state += ": " + strings.ReplaceAll(string(v.Reason), "_", " ")
 	}
-	if v.Interrupted {
+	switch {
+	case v.Interrupted:
 		state = "interrupted: nobody is sending"
+	case v.HeldAll():
+		state = "held: " + heldWords(v)
+	case len(v.Held) > 0:
+		state += ", some senders wait: " + heldWords(v)
 	}
 	words := []string{
 		strings.ToUpper(string(v.Mode)), v.Name, state,

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -38,7 +39,7 @@ type diskWatch struct {
 	every   time.Duration
 	hold    func(detail string)
 	release func()
-	note    func(ctx context.Context, detail string)
+	note    func(ctx context.Context, kind campaign.EventKind, detail string) error
 
 	look chan struct{} // capacity 1: a write failed
 
@@ -58,8 +59,10 @@ func (e *engine) newDiskWatch() *diskWatch {
 		dir: e.store.Dir(), log: e.log, free: freeSpace, every: diskEvery,
 		hold:    func(detail string) { e.holdAll(campaign.PauseDiskFull, detail) },
 		release: func() { e.releaseAll(campaign.PauseDiskFull) },
-		note:    func(ctx context.Context, detail string) { e.note(ctx, campaign.PauseDiskFull, detail) },
-		look:    make(chan struct{}, 1),
+		note: func(ctx context.Context, kind campaign.EventKind, detail string) error {
+			return e.note(ctx, kind, campaign.PauseDiskFull, detail)
+		},
+		look: make(chan struct{}, 1),
 	}
 	if e.tuning.free != nil {
 		w.free = e.tuning.free
@@ -77,13 +80,7 @@ func (w *diskWatch) run(ctx context.Context) {
 	told := false
 	for {
 		change, full := w.inspect(ctx), w.isFull()
-		if full && !told && change == "" {
-			change = "nothing is sent until there is room"
-		}
-		if change != "" {
-			w.note(ctx, change)
-		}
-		told = full
+		told = w.tell(ctx, told, full, change)
 		select {
 		case <-ctx.Done():
 			return
@@ -91,6 +88,27 @@ func (w *diskWatch) run(ctx context.Context) {
 		case <-w.look:
 		}
 	}
+}
+
+// tell adds a change to the timeline, and says whether a hold is told of in it
+// now. What could not be written, on a full disk, is tried again.
+func (w *diskWatch) tell(ctx context.Context, told, full bool, change string) bool {
+	kind := campaign.EventHeld
+	if !full {
+		kind = campaign.EventReleased
+	}
+	switch {
+	case told == full:
+		return told
+	case full:
+		change = cmp.Or(change, "nothing is sent until there is room")
+	default:
+		change = cmp.Or(change, "it is over, sending goes on")
+	}
+	if err := w.note(ctx, kind, change); err != nil {
+		return told
+	}
+	return full
 }
 
 // wrote is told of every write of the ledger.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -31,6 +32,7 @@ func (e *engine) holds() []Hold {
 // watch starts whatever holds senders and lets them go on, and what keeps the
 // stream alive.
 func (e *engine) watch(ctx context.Context) {
+	e.forgetHolds(ctx)
 	e.running.Go(func() { e.disk.run(ctx) })
 	e.running.Go(func() { e.supervise(ctx) })
 	for i := range e.senders {
@@ -56,10 +58,27 @@ func (e *engine) releaseAll(reason campaign.PauseReason) {
 
 // note adds a line to the campaign's timeline, if that can be had: the reason
 // for the line may be that nothing can be written.
-func (e *engine) note(ctx context.Context, reason campaign.PauseReason, detail string) {
-	event := campaign.Event{Kind: campaign.EventHeld, Reason: reason, Detail: detail}
-	if err := e.store.Note(ctx, e.feeding.Campaign.ID, event); err != nil {
+func (e *engine) note(ctx context.Context, kind campaign.EventKind, reason campaign.PauseReason, detail string) error {
+	err := e.store.Note(ctx, e.feeding.Campaign.ID, campaign.Event{Kind: kind, Reason: reason, Detail: detail})
+	if err != nil {
 		e.log.DebugContext(ctx, "timeline not written", "err", err)
+	}
+	return err
+}
+
+// forgetHolds ends the holds of a run that had no time to end them.
+func (e *engine) forgetHolds(ctx context.Context) {
+	timeline, err := e.store.Timeline(ctx, e.feeding.Campaign.ID)
+	if err != nil {
+		e.log.DebugContext(ctx, "timeline not read", "err", err)
+	}
+	for _, held := range campaign.OpenHolds(timeline) {
+		subject, _, several := strings.Cut(held.Detail, ": ")
+		detail := "the run that waited has ended"
+		if several {
+			detail = subject + ": " + detail
+		}
+		_ = e.note(ctx, campaign.EventReleased, held.Reason, detail) // logged
 	}
 }
 

@@ -69,6 +69,8 @@ func (v CampaignView) Why() string {
 	switch {
 	case v.Interrupted:
 		return "the process that sent it is gone without a word"
+	case len(v.Held) > 0:
+		return v.Held[0].Word() + ": " + report.Tidy(v.Held[0].Detail)
 	case v.Reason == "":
 		return ""
 	case v.Detail == "":
@@ -83,6 +85,10 @@ func (v CampaignView) Next() string {
 	switch {
 	case v.Interrupted:
 		return again
+	case len(v.Held) > 0 && v.Held[0].Reason == campaign.PauseDiskFull:
+		return "free some space; it goes on by itself"
+	case len(v.Held) > 0:
+		return "connect the phone in the Periskope console (scan the QR code); it goes on by itself"
 	case v.Reason == "":
 		return ""
 	default:

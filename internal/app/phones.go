@@ -89,10 +89,10 @@ func (w *phoneWatch) tell(ctx context.Context, roundOver bool) {
 	case is && !held.Since.Equal(w.told):
 		w.told = held.Since
 		log.WarnContext(ctx, "the sender's phone is not connected; its messages wait, other senders go on", "detail", held.Detail)
-		w.engine.note(ctx, campaign.PauseDisconnected, fmt.Sprintf("%s waits: %s", w.sender.Phone, held.Detail))
+		_ = w.engine.note(ctx, campaign.EventHeld, campaign.PauseDisconnected, fmt.Sprintf("%s: %s", w.sender.Phone, held.Detail)) // logged
 	case !is && roundOver && !w.told.IsZero():
 		log.InfoContext(ctx, "the sender's phone is connected again, its messages go on")
-		w.engine.note(ctx, campaign.PauseDisconnected, fmt.Sprintf("%s: %s", w.sender.Phone, goesOn(w.told)))
+		_ = w.engine.note(ctx, campaign.EventReleased, campaign.PauseDisconnected, fmt.Sprintf("%s: %s", w.sender.Phone, goesOn(w.told))) // logged
 		w.told = time.Time{}
 	}
 }

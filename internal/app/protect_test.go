@@ -55,7 +55,7 @@ func heldEvents(t *testing.T, a *App, id campaign.ID, reason campaign.PauseReaso
 	check(t, err)
 	var details []string
 	for _, e := range events {
-		if e.Kind == campaign.EventHeld && e.Reason == reason {
+		if (e.Kind == campaign.EventHeld || e.Kind == campaign.EventReleased) && e.Reason == reason {
 			details = append(details, e.Detail)
 		}
 	}
@@ -74,6 +74,7 @@ func TestDiskFullHoldsAndGoesOn(t *testing.T) {
 	var full, quiet bool
 	var calls int
 	ticks := 0
+	var a *App
 	progress := func(p Progress) {
 		switch {
 		case !full && p.Accepted() > 50:
@@ -91,12 +92,13 @@ func TestDiskFullHoldsAndGoesOn(t *testing.T) {
 				if p.Campaign.State != campaign.StateRunning || len(p.Holds) != 1 || p.Holds[0].Reason != campaign.PauseDiskFull || p.Holds[0].Detail == "" || p.Silent > 0 {
 					t.Errorf("the campaign is %s, held: %+v", p.Campaign.State, p.Holds)
 				}
+				seenFromOutside(t, a, p.Campaign.ID)
 				free.Store(diskStop + 1<<20) // not yet enough to start again
 				time.AfterFunc(200*time.Millisecond, func() { free.Store(diskStop * 2) })
 			}
 		}
 	}
-	a := th.open()
+	a = th.open()
 	result, err := runIn(t.Context(), a, th.text(400, "pace: { rate: 200/s, in_flight: 4 }\n"), PrepareOptions{}, RunOptions{Progress: progress})
 	check(t, err)
 	if !quiet {
@@ -112,8 +114,28 @@ func TestDiskFullHoldsAndGoesOn(t *testing.T) {
 	if events := heldEvents(t, a, result.Campaign.ID, campaign.PauseDiskFull); len(events) != 2 || !strings.Contains(events[0], "left") || !strings.Contains(events[1], "goes on") {
 		t.Errorf("timeline: %q", events)
 	}
+	if view, err := a.Campaign(t.Context(), string(result.Campaign.ID)); err != nil || len(view.Held) > 0 {
+		t.Errorf("held although it is over: %+v, %v", view.Held, err)
+	}
 	th.audit(a)
 	check(t, a.Close())
+}
+
+// seenFromOutside: who only looks at the ledger sees that nothing is sent.
+func seenFromOutside(t *testing.T, a *App, id campaign.ID) {
+	t.Helper()
+	view, err := a.Campaign(t.Context(), string(id))
+	check(t, err)
+	if len(view.Held) != 1 || view.Held[0].Reason != campaign.PauseDiskFull || view.Held[0].Since.IsZero() || !view.HeldAll() {
+		t.Errorf("seen from outside: held %+v", view.Held)
+	}
+	written, err := a.Report(t.Context(), id, true)
+	check(t, err)
+	var text strings.Builder
+	check(t, written.Text(&text, 120, false))
+	if !strings.Contains(text.String(), "it is held: the disk is full since ") || strings.Contains(text.String(), "it is being sent") {
+		t.Errorf("the report says:\n%s", text.String())
+	}
 }
 
 // TestFailedWriteHoldsAtOnce: a quota refuses writes although statfs sees
@@ -128,7 +150,7 @@ func TestFailedWriteHoldsAtOnce(t *testing.T) {
 			free:    func(string) (uint64, uint64, error) { return 10 << 30, 100 << 30, nil },
 			hold:    func(string) { holds.Add(1) },
 			release: func() { releases.Add(1) },
-			note:    func(context.Context, string) { notes.Add(1) },
+			note:    func(context.Context, campaign.EventKind, string) error { notes.Add(1); return nil },
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

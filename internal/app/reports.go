@@ -34,7 +34,17 @@ const (
 // at every row.
 func (a *App) Report(ctx context.Context, id campaign.ID, quick bool) (*Reports, error) {
 	rejects := a.rejectsFile(id)
-	value, err := report.Build(ctx, a.reportDeps(), id, report.Options{Location: time.Local, Quick: quick, RejectsFile: rejects})
+	c, err := a.store.Campaign(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	interrupted, err := a.interrupted(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	value, err := report.Build(ctx, a.reportDeps(), id, report.Options{
+		Location: time.Local, Quick: quick, Interrupted: interrupted, RejectsFile: rejects,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,8 @@ type RunResult struct {
 	Accepted    int64 // by this run
 	Interrupted bool  // stopped by ctx after a clean drain
 	TimedOut    bool  // WaitTimeout passed before the wait was over
+	Behind      int64 // TimedOut: messages that had not come as far as asked
+	Unclear     int64 // TimedOut: unknown rows that were still being looked for
 }
 
 const progressEvery = 200 * time.Millisecond
@@ -335,18 +337,20 @@ func count(t campaign.Totals, which func(campaign.Status) bool) int64 {
 
 // reached says whether every accepted message has come as far as asked. Unknown
 // rows are unclear's matter.
-func reached(t campaign.Totals, wait Wait) bool {
-	behind := int64(0)
+func reached(t campaign.Totals, wait Wait) bool { return behind(t, wait) == 0 }
+
+// behind counts the accepted messages that have not come as far as asked.
+func behind(t campaign.Totals, wait Wait) int64 {
 	switch wait {
-	case WaitAccepted:
 	case WaitSent:
-		behind = t.ByStatus[campaign.StatusQueued] + t.ByStatus[campaign.StatusProcessing]
+		return t.ByStatus[campaign.StatusQueued] + t.ByStatus[campaign.StatusProcessing]
 	case WaitDelivered:
-		behind = t.ByStatus[campaign.StatusQueued] + t.ByStatus[campaign.StatusProcessing] + t.ByStatus[campaign.StatusSent]
+		return t.ByStatus[campaign.StatusQueued] + t.ByStatus[campaign.StatusProcessing] + t.ByStatus[campaign.StatusSent]
 	case WaitSettled:
-		behind = t.Sum() - count(t, campaign.Status.Settled) - t.ByStatus[campaign.StatusUnknown]
+		return t.Sum() - count(t, campaign.Status.Settled) - t.ByStatus[campaign.StatusUnknown]
+	default: // WaitAccepted: those were
+		return 0
 	}
-	return behind == 0
 }
 
 func (r *run) control(ctx context.Context, control Control) error {
@@ -398,9 +402,13 @@ func (r *run) end(ctx context.Context, cause error) (RunResult, error) {
 	if finished.IsZero() {
 		finished = time.Now()
 	}
-	return RunResult{
+	result := RunResult{
 		Campaign: c, Totals: totals, Duration: finished.Sub(r.began), Accepted: totals.Accepted() - r.accepted,
 		Interrupted: interrupted,
 		TimedOut:    !interrupted && cause == nil && c.State == campaign.StateTracking && (!reached(totals, r.opts.Wait) || r.unclear(totals) > 0),
-	}, cause
+	}
+	if result.TimedOut {
+		result.Behind, result.Unclear = behind(totals, r.opts.Wait), r.unclear(totals)
+	}
+	return result, cause
 }

@@ -30,3 +30,29 @@ func (a *App) interrupted(ctx context.Context, c campaign.Campaign) (bool, error
 	now, err := a.store.Campaign(ctx, c.ID)
 	return now.State == c.State, err
 }
+
+// holdsOf are the holds that the timeline tells of, as long as somebody sends
+// the campaign: the run itself knows them, this process is another.
+func (a *App) holdsOf(ctx context.Context, c campaign.Campaign, interrupted bool) ([]HoldView, error) {
+	holds := []HoldView{}
+	if c.State != campaign.StateRunning || interrupted {
+		return holds, nil
+	}
+	timeline, err := a.store.Timeline(ctx, c.ID)
+	for _, held := range campaign.OpenHolds(timeline) {
+		holds = append(holds, HoldView{Reason: held.Reason, Detail: held.Detail, Since: held.At.UTC()})
+	}
+	return holds, err
+}
+
+// HeldAll says whether no sender of the campaign begins calls.
+func (v CampaignView) HeldAll() bool {
+	phones := 0
+	for _, held := range v.Held {
+		if held.Reason != campaign.PauseDisconnected {
+			return true // of the disk or the whole machine: every sender's
+		}
+		phones++
+	}
+	return phones > 0 && phones >= v.senders
+}

@@ -32,12 +32,26 @@ type CampaignView struct {
 	// Interrupted says that it is running or scheduled and nobody holds the data
 	// directory: whoever sent it is gone.
 	Interrupted bool `json:"interrupted"`
+	// Held are the holds of a campaign that is being run, the oldest first:
+	// senders that begin no calls for now, and go on by themselves.
+	Held []HoldView `json:"held"`
 	// Unknown are the unknown rows by what is to be done about them.
 	Unknown UnknownCounts `json:"unknown"`
 
-	totals campaign.Totals
-	file   string // the campaign file
+	totals  campaign.Totals
+	file    string // the campaign file
+	senders int
 }
+
+// HoldView is why senders of a campaign are held.
+type HoldView struct {
+	Reason campaign.PauseReason `json:"reason"`
+	Detail string               `json:"detail,omitempty"` // for people; of one sender's hold it begins with the masked number
+	Since  time.Time            `json:"since"`
+}
+
+// Word is the reason as people say it.
+func (h HoldView) Word() string { return report.PauseWord(h.Reason) }
 
 // UnknownCounts counts unknown rows by their state.
 type UnknownCounts struct {
@@ -73,6 +87,11 @@ func (v CampaignView) UnknownCount() int64 {
 
 func missed(rows map[campaign.Status]int64, assumedSent int64) int64 {
 	return rows[campaign.StatusFailed] + rows[campaign.StatusUnknown] - assumedSent
+}
+
+// Sendable counts rows that were not skipped.
+func (r RunResult) Sendable() int64 {
+	return r.Totals.Sum() - r.Totals.ByStatus[campaign.StatusSkipped]
 }
 
 // Campaigns lists the campaigns of the data directory, the newest first.
@@ -128,6 +147,9 @@ func (a *App) view(ctx context.Context, c campaign.Campaign, t campaign.Totals) 
 	if v.Interrupted, err = a.interrupted(ctx, c); err != nil {
 		return v, err
 	}
+	if v.Held, err = a.holdsOf(ctx, c, v.Interrupted); err != nil {
+		return v, err
+	}
 	if t.ByStatus[campaign.StatusUnknown] > 0 {
 		v.Unknown, err = a.unknownCounts(ctx, c.ID)
 	}
@@ -138,7 +160,8 @@ func viewOf(c campaign.Campaign, t campaign.Totals) CampaignView {
 	v := CampaignView{
 		ID: c.ID, Name: c.Name, Mode: c.Mode, State: c.State, Reason: c.Reason, Detail: c.Detail, Rows: c.Rows(),
 		Balance: map[campaign.Status]int64{}, Skipped: map[campaign.SkipReason]int64{}, Failed: map[campaign.FailReason]int64{},
-		CreatedAt: c.CreatedAt, StartAt: c.StartAt, StartedAt: c.StartedAt, EndedAt: c.FinishedAt, totals: t, file: fileOf(c.Spec.Path),
+		CreatedAt: c.CreatedAt, StartAt: c.StartAt, StartedAt: c.StartedAt, EndedAt: c.FinishedAt, totals: t,
+		Held: []HoldView{}, file: fileOf(c.Spec.Path), senders: len(c.Spec.Senders),
 	}
 	for _, status := range campaign.Statuses() {
 		v.Balance[status] = t.ByStatus[status]
