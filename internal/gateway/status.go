@@ -137,7 +137,7 @@ func (g *Gateway) explain(what string, sender campaign.Sender, err error) error 
 	switch {
 	case api.Status == http.StatusUnauthorized || api.Status == http.StatusForbidden:
 		e.Code = campaign.CodeUnauthorized
-		e.Hint = "set HERALD_PERISKOPE_TOKEN to an API key from the Periskope console"
+		e.Hint = "the API refused the token: set HERALD_PERISKOPE_TOKEN, or the file that periskope.token_file names, to an API key from the Periskope console"
 	case api.Status == http.StatusTooManyRequests:
 		e.Code = campaign.CodeThrottled
 		return &ThrottledError{Wait: retryAfter(api.Meta), Err: e}
