@@ -15,7 +15,7 @@ func (t *terminal) initCommand() *cobra.Command {
 		Long: `Write three commented files to start from: campaign.yaml, recipients.csv and
 herald.yaml. A file that exists already is left as it is.`,
 		Example: `  herald init
-  herald init offer     into a folder of its own`,
+  herald init offer     # into a folder of its own`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,15 +27,12 @@ campaigns stay paused until their files are run.
 To go on with a campaign that was paused or interrupted, no command of its own
 is needed: run its file again.`,
 		Example: `  herald resume --after-restore
-  herald resume --after-restore --yes      in a script
-  herald run campaign.yaml                 goes on with a paused campaign`,
-		Args: cobra.ArbitraryArgs, // whoever names a campaign is told what to do instead
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !afterRestore {
-				return &usageError{
-					err:  errors.New("resume is for restored data directories, with --after-restore"),
-					hint: "to go on with a paused campaign, run its file again: `herald run FILE`",
-				}
+  herald resume --after-restore --yes      # in a script
+  herald run campaign.yaml                 # goes on with a paused campaign`,
+		Args: cobra.ArbitraryArgs, // whoever names a campaign or a folder is told what to do instead
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkResume(afterRestore, args); err != nil {
+				return err
 			}
 			cfg, err := load(cmd)
 			if err != nil {
@@ -50,6 +48,23 @@ is needed: run its file again.`,
 	command.Flags().BoolVar(&afterRestore, "after-restore", false, "this data directory is a restored copy, and may send again")
 	command.Flags().BoolVar(&yes, "yes", false, "do not ask for the number of waiting rows")
 	return command
+}
+
+// checkResume refuses what would release another folder than the one in mind.
+func checkResume(afterRestore bool, args []string) error {
+	switch {
+	case !afterRestore:
+		return &usageError{
+			err:  errors.New("resume is for restored data directories, with --after-restore"),
+			hint: "to go on with a paused campaign, run its file again: `herald run FILE`",
+		}
+	case len(args) > 0:
+		return &usageError{
+			err:  fmt.Errorf("resume takes no arguments, and got %q; nothing was changed", strings.Join(args, " ")),
+			hint: "name the restored folder with --data-dir: `herald resume --after-restore --data-dir " + shellWord(args[0]) + "`",
+		}
+	}
+	return nil
 }
 
 func (t *terminal) afterRestore(ctx context.Context, a *app.App, yes bool) error {
@@ -97,7 +112,7 @@ func (t *terminal) restored(r *app.Restored) {
 	} else {
 		t.say("")
 		t.sayBelow("", "Rows that were sent after the copy was made are waiting in this copy, and would be sent again. "+
-			"How many goes by the pace that the copy knows. Look into the provider's queue before you go on; rows are sent in the order of the file.")
+			"How many goes by the pace that the copy knows. Look in the Periskope console for the last message that went out before you go on; rows are sent in the order of the file.")
 	}
 	t.say("")
 	t.sayBelow("", "Campaigns and deltas begun after "+since+" are not in this copy: "+
