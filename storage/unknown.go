@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -189,7 +191,7 @@ func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, rows []campai
 		if to == canceled {
 			words = [2]string{"row is canceled", "rows are canceled"}
 		}
-		var moved int64
+		var moved []int64
 		for _, row := range rows {
 			n, err := t.exec(ctx, `
 				UPDATE recipients SET status = ?, not_before = ?, detail = ?, resolution = ''
@@ -198,16 +200,19 @@ func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, rows []campai
 			if err != nil {
 				return 0, err
 			}
-			moved += n
+			if n > 0 {
+				moved = append(moved, row.Seq)
+			}
 		}
-		t.move(number, unknown, to, moved)
-		if err := t.noteResolved(ctx, number, moved, words, detail); err != nil || moved == 0 {
-			return moved, err
+		count := int64(len(moved))
+		t.move(number, unknown, to, count)
+		if err := t.noteResolved(ctx, number, moved, words, detail); err != nil || count == 0 {
+			return count, err
 		}
 		if c.State == campaign.StateTracking || c.State == campaign.StateCompleted {
-			return moved, t.transit(ctx, c, campaign.StatePaused, campaign.PauseOperator, "unknown rows wait again")
+			return count, t.transit(ctx, c, campaign.StatePaused, campaign.PauseOperator, "unknown rows wait again")
 		}
-		return moved, nil
+		return count, nil
 	})
 	return n, s.fail(fmt.Sprintf("return unknown rows of campaign %s", id), err)
 }
@@ -223,7 +228,7 @@ func (s *Store) AssumeSent(ctx context.Context, id campaign.ID, rows []campaign.
 		if err != nil {
 			return 0, err
 		}
-		var marked int64
+		var marked []int64
 		for _, row := range rows {
 			n, err := t.exec(ctx, `
 				UPDATE recipients SET resolution = ?
@@ -232,26 +237,49 @@ func (s *Store) AssumeSent(ctx context.Context, id campaign.ID, rows []campaign.
 			if err != nil {
 				return 0, err
 			}
-			marked += n
+			if n > 0 {
+				marked = append(marked, row.Seq)
+			}
 		}
-		return marked, t.noteResolved(ctx, number, marked, [2]string{"row counts as sent", "rows count as sent"}, detail)
+		return int64(len(marked)), t.noteResolved(ctx, number, marked, [2]string{"row counts as sent", "rows count as sent"}, detail)
 	})
 	return n, s.fail(fmt.Sprintf("assume unknown rows of campaign %s sent", id), err)
 }
 
-// noteResolved tells the timeline what became of so many rows; words are for
-// one row and for more.
-func (t *tx) noteResolved(ctx context.Context, number, rows int64, words [2]string, why string) error {
-	if rows == 0 {
+// noteResolved tells the timeline what became of these rows, and which they
+// are; words are for one row and for more.
+func (t *tx) noteResolved(ctx context.Context, number int64, rows []int64, words [2]string, why string) error {
+	if len(rows) == 0 {
 		return nil
 	}
 	text := words[1]
-	if rows == 1 {
+	if len(rows) == 1 {
 		text = words[0]
 	}
-	text = fmt.Sprintf("%d %s", rows, text)
+	text = fmt.Sprintf("%d %s", len(rows), text)
 	if why != "" {
 		text += ": " + why
 	}
+	text += " (" + rowNumbers(rows) + ")"
 	return t.note(ctx, number, campaign.Event{Kind: campaign.EventResolved, Detail: text})
+}
+
+// rowNumbers names rows for people, the first 20 of them.
+func rowNumbers(rows []int64) string {
+	const named = 20
+	if len(rows) == 1 {
+		return fmt.Sprintf("row %d", rows[0])
+	}
+	var b strings.Builder
+	b.WriteString("rows ")
+	for i, row := range rows[:min(len(rows), named)] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.FormatInt(row, 10))
+	}
+	if more := len(rows) - named; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	return b.String()
 }

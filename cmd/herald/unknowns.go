@@ -18,6 +18,7 @@ type unknownFlags struct {
 	assumeSent bool
 	resend     bool
 	choice     app.UnknownChoice
+	full       bool
 	yes        bool
 	dryRun     bool
 }
@@ -32,21 +33,29 @@ nothing has proved yet whether it was taken. While the campaign is run, Herald
 looks for them in the provider's lists; after 24 hours without proof they are
 unresolved, and it is for you to look into the chat.
 
+Numbers are masked; --full shows them whole, to find the chats.
+
 Is the message there, --assume-sent says so: it counts as dealt with and is
 never sent again. Is it not, --resend puts it back among those that wait, and
 running the file again sends it. Who got it already gets it twice then. Proof
-that comes late settles a row whatever was said.`,
-		Example: `  herald unknowns "My first campaign"
+that comes late settles a row whatever was said.
+
+Listing works beside a run. --assume-sent and --resend need it stopped first
+(Ctrl-C is safe); run the file again afterwards.`,
+		Example: `  herald unknowns "My first campaign" --full
   herald unknowns "My first campaign" --assume-sent --row 2 --row 3
   herald unknowns "My first campaign" --resend --phone "+1 201 555 0163"
   herald unknowns "My first campaign" --assume-sent --all --dry-run`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ArbitraryArgs, // a name without quotes is told what it needs
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneCampaign(args); err != nil {
+				return err
+			}
 			if err := f.check(); err != nil {
 				return err
 			}
 			if !f.assumeSent && !f.resend {
-				return t.reading(cmd, load, func(a *app.App) error { return t.listUnknowns(cmd.Context(), a, args[0]) })
+				return t.reading(cmd, load, func(a *app.App) error { return t.listUnknowns(cmd.Context(), a, args[0], f.full) })
 			}
 			return t.deciding(cmd, load, func(a *app.App) error { return t.resolve(cmd.Context(), a, args[0], f) })
 		},
@@ -55,29 +64,13 @@ that comes late settles a row whatever was said.`,
 	flags.BoolVar(&f.assumeSent, "assume-sent", false, "count these rows as sent; never send them again")
 	flags.BoolVar(&f.resend, "resend", false, "send these rows again at the next run; who has it already gets it twice")
 	flags.BoolVar(&f.choice.All, "all", false, "every row that nobody has decided about yet")
-	flags.Int64SliceVar(&f.choice.Rows, "row", nil, "the `row` of this number (repeatable)")
+	flags.Var(numbers{of: "row", list: &f.choice.Rows}, "row", "the row of this `number` (repeatable)")
+	flags.Var(numbers{of: "line", list: &f.choice.Lines}, "line", "the row at this `line` of the recipients file (repeatable)")
 	flags.StringArrayVar(&f.choice.Phones, "phone", nil, "the row of this phone `number` or chat id (repeatable)")
+	flags.BoolVar(&f.full, "full", false, "show whole numbers")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask (live mode asks for the number of rows)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say which rows it would be, and change nothing")
 	return command
-}
-
-// check looks whether the flags make sense together.
-func (f unknownFlags) check() error {
-	named := len(f.choice.Rows) + len(f.choice.Phones)
-	switch {
-	case f.assumeSent && f.resend:
-		return &usageError{err: errors.New("--assume-sent and --resend exclude each other"), hint: "were these messages sent or not?"}
-	case !f.assumeSent && !f.resend:
-		if f.choice.All || named > 0 || f.yes || f.dryRun {
-			return &usageError{err: errors.New("these flags need --assume-sent or --resend"), hint: "without either, unknowns only lists the rows"}
-		}
-	case f.choice.All && named > 0:
-		return &usageError{err: errors.New("--all and --row or --phone exclude each other"), hint: "name the rows, or take them all"}
-	case !f.choice.All && named == 0:
-		return &usageError{err: errors.New("which rows?"), hint: "name them with --row or --phone, or take them all with --all"}
-	}
-	return nil
 }
 
 // deciding runs a command that notes what a person decides.
@@ -93,10 +86,13 @@ func (t *terminal) deciding(cmd *cobra.Command, load loader, decide func(*app.Ap
 	return errors.Join(decide(a), a.Close())
 }
 
-func (t *terminal) listUnknowns(ctx context.Context, a *app.App, campaign string) error {
-	u, err := a.Unknowns(ctx, campaign)
+func (t *terminal) listUnknowns(ctx context.Context, a *app.App, name string, full bool) error {
+	u, err := a.Unknowns(ctx, name)
 	if err != nil {
 		return err
+	}
+	if full {
+		u.Reveal()
 	}
 	if t.json {
 		return t.printJSON(u)
@@ -139,22 +135,35 @@ func (t *terminal) whatToDo(u *app.Unknowns) {
 		t.say("")
 		t.sayBelow("", fmt.Sprintf("%s %s: %s. What to do: %s.", plural(kind.Rows, "row"), kind.Word, kind.Meaning, kind.Advice))
 	}
-	if u.Sending > 0 && !u.InUse {
+	switch {
+	case u.Stranded() > 0:
 		t.say("")
-		t.sayBelow("", plural(u.Sending, "more call")+" may have been under way when the last run ended. Running the file again adds them here:")
+		t.stranded(u)
+	case u.Searching > 0 && !u.InUse && !u.Canceled():
+		t.say("")
+		t.say("To have them looked for, run the same file again:")
 		t.say("  %s", t.next("run", u.File()))
 	}
-	if u.Searching+u.Unresolved > 0 {
+	if row := u.FirstUnresolved(); row > 0 {
 		t.say("")
-		t.say("To decide about one, for instance:")
-		t.say("  %s --assume-sent --row %d", t.next("unknowns", string(u.CampaignID)), u.FirstOpen())
+		t.say("To decide about an unresolved one, once you have looked into the chat, for instance:")
+		t.say("  %s --assume-sent --row %d", t.next("unknowns", string(u.CampaignID)), row)
 	}
 }
 
-func (t *terminal) resolve(ctx context.Context, a *app.App, campaign string, f unknownFlags) error {
-	u, err := a.Unknowns(ctx, campaign)
+// stranded tells of calls that no list has yet.
+func (t *terminal) stranded(u *app.Unknowns) {
+	t.sayBelow("", plural(u.Stranded(), "more call")+" may have been under way when the last run ended. Running the file again adds them here:")
+	t.say("  %s", t.next("run", u.File()))
+}
+
+func (t *terminal) resolve(ctx context.Context, a *app.App, name string, f unknownFlags) error {
+	u, err := a.Unknowns(ctx, name)
 	if err != nil {
 		return err
+	}
+	if f.full {
+		u.Reveal()
 	}
 	rows, err := u.Choose(f.choice)
 	if err != nil {
@@ -164,8 +173,10 @@ func (t *terminal) resolve(ctx context.Context, a *app.App, campaign string, f u
 	if f.resend {
 		decision = app.ResolveResend
 	}
-	if len(rows) > 0 && !f.dryRun {
-		if err := t.confirmDecision(ctx, u, rows, f); err != nil {
+	changes := decision.Changes(rows)
+	t.stillSearched(changes)
+	if len(changes) > 0 && !f.dryRun {
+		if err := t.confirmDecision(ctx, u, changes, f); err != nil {
 			return err
 		}
 	}
@@ -176,11 +187,25 @@ func (t *terminal) resolve(ctx context.Context, a *app.App, campaign string, f u
 	if t.json {
 		return t.printJSON(result)
 	}
-	t.decided(u, result, f)
+	t.decided(u, changes, result, f)
 	if f.dryRun {
-		return t.unknownTable(rows)
+		return t.unknownTable(changes)
 	}
 	return nil
+}
+
+// stillSearched says which decisions may be early: proof is better.
+func (t *terminal) stillSearched(rows []app.UnknownView) {
+	var n int64
+	for _, v := range rows {
+		if v.Searching() {
+			n++
+		}
+	}
+	if n > 0 {
+		t.sayBelow("", fmt.Sprintf("%s of %s still being looked for: running the file may settle %s without a decision.",
+			comma(n), agree(int64(len(rows)), "row is", "rows are"), agreeWord(n, "it", "them")))
+	}
 }
 
 // confirmDecision asks before something is done that cannot be undone: a
@@ -195,6 +220,7 @@ func (t *terminal) confirmDecision(ctx context.Context, u *app.Unknowns, rows []
 	if f.yes || !u.Live() {
 		return nil
 	}
+	t.nameRows(rows)
 	wanted := comma(n)
 	question := "Type the number of rows to go on: "
 	if f.resend { // the word, too: a number alone is typed too easily
@@ -222,24 +248,43 @@ func plainWords(text string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(strings.ToLower(text), ",", "")), " ")
 }
 
-// decided says what was done and what comes next.
-func (t *terminal) decided(u *app.Unknowns, r *app.Resolved, f unknownFlags) {
+// decided says what was done, about which rows, and what comes next.
+func (t *terminal) decided(u *app.Unknowns, rows []app.UnknownView, r *app.Resolved, f unknownFlags) {
 	switch {
 	case r.DryRun:
 		t.say("Nothing was changed. It would be %s:", plural(r.Rows, "row"))
-		return
 	case r.Rows == 0:
-		t.say("Nothing to do: no such row is unknown any more.")
-		return
+		t.say("Nothing was changed.")
 	case f.resend:
-		t.say("%s again. To send:", waits(r.Rows))
+		t.say("%s again:", waits(r.Rows))
+		t.nameRows(rows)
+		t.say("To send:")
 		t.say("  %s", t.next("run", u.File()))
 	default:
-		t.say("%s as sent.", counts(r.Rows))
+		t.say("%s as sent:", counts(r.Rows))
+		t.nameRows(rows)
+	}
+	if r.Already > 0 {
+		t.sayBelow("", fmt.Sprintf("%s assumed sent already and %s so; --resend sends %s again.",
+			was(r.Already), agreeWord(r.Already, "stays", "stay"), agreeWord(r.Already, "it", "them")))
 	}
 	if r.Settled > 0 {
 		t.say("%s settled meanwhile and left alone.", was(r.Settled))
 	}
+	if f.choice.All && len(rows) == 0 {
+		t.say("%s", openLeft(u))
+	}
+	if u.Stranded() > 0 {
+		t.stranded(u)
+	}
+}
+
+// openLeft says why --all found nothing.
+func openLeft(u *app.Unknowns) string {
+	if u.AssumedSent > 0 {
+		return fmt.Sprintf("Nobody's decision is missing: %s assumed sent already. To send one again all the same, name it with --resend --row.", were(u.AssumedSent))
+	}
+	return fmt.Sprintf("No row of %s is listed as unknown.", u.Name)
 }
 
 func waits(n int64) string { return agree(n, "row waits", "rows wait") }
@@ -247,6 +292,16 @@ func waits(n int64) string { return agree(n, "row waits", "rows wait") }
 func counts(n int64) string { return agree(n, "row counts", "rows count") }
 
 func was(n int64) string { return agree(n, "row was", "rows were") }
+
+func were(n int64) string { return agree(n, "row is", "rows are") }
+
+// agreeWord is the form that goes with a number, without it.
+func agreeWord(n int64, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}
 
 // agree is a number with what follows it in the right form.
 func agree(n int64, one, more string) string {

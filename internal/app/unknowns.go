@@ -59,22 +59,39 @@ func (u *Unknowns) Kinds() []UnknownKind {
 	return kinds
 }
 
-// FirstOpen is the first row that nobody has decided about; 0 when there is
-// none.
-func (u *Unknowns) FirstOpen() int64 {
+// FirstUnresolved is the first row that waits for a person's decision; 0 when
+// there is none.
+func (u *Unknowns) FirstUnresolved() int64 {
 	for _, v := range u.Rows {
-		if v.State != report.AssumedSent {
+		if v.State == report.Unresolved {
 			return v.Row
 		}
 	}
 	return 0
 }
 
+// Stranded counts calls whose process is gone: they are unknown as of the next
+// run, and not in the list yet.
+func (u *Unknowns) Stranded() int64 {
+	if u.InUse {
+		return 0
+	}
+	return u.Sending
+}
+
+// Reveal puts whole numbers in place of the masked ones, for whoever looks into
+// the chats.
+func (u *Unknowns) Reveal() {
+	for i, v := range u.Rows {
+		u.Rows[i].Chat = string(v.chat)
+	}
+}
+
 // UnknownView is one such row.
 type UnknownView struct {
 	Row          int64              `json:"row"`
 	Line         int64              `json:"line"`
-	Chat         string             `json:"chat"`  // masked
+	Chat         string             `json:"chat"`  // masked, unless revealed
 	Since        time.Time          `json:"since"` // when the call was begun
 	UnresolvedAt time.Time          `json:"unresolved_at"`
 	State        report.Uncertainty `json:"state"`
@@ -88,11 +105,17 @@ type UnknownView struct {
 // Word is the state as people say it.
 func (v UnknownView) Word() string { return report.UncertaintyWord(v.State).Label }
 
+// Searching says whether evidence is still looked for.
+func (v UnknownView) Searching() bool { return v.State == report.Searching }
+
 // File is the campaign file, as a person in the working directory would write it.
 func (u *Unknowns) File() string { return fileOf(u.campaign.Spec.Path) }
 
 // Live says whether real people are concerned.
 func (u *Unknowns) Live() bool { return u.Mode == campaign.ModeLive }
+
+// Canceled says whether nothing of the campaign is sent any more.
+func (u *Unknowns) Canceled() bool { return u.State == campaign.StateCanceled }
 
 // Unknowns lists the unknown rows of a campaign, in file order.
 func (a *App) Unknowns(ctx context.Context, idOrName string) (*Unknowns, error) {
@@ -109,8 +132,11 @@ func (a *App) Unknowns(ctx context.Context, idOrName string) (*Unknowns, error) 
 		return nil, err
 	}
 	u.Sending = totals.ByStatus[campaign.StatusSubmitting]
-	if u.InUse, err = a.inUse(); err != nil {
-		return nil, err
+	// Whoever decides holds the directory itself: nobody else is sending.
+	if a.lock == nil {
+		if u.InUse, err = a.inUse(); err != nil {
+			return nil, err
+		}
 	}
 	now := time.Now()
 	filter := storage.Filter{Statuses: []campaign.Status{campaign.StatusUnknown}}
@@ -166,11 +192,12 @@ const (
 	ResolveResend     Resolving = "resend"      // it was not: send it again
 )
 
-// UnknownChoice says which rows are decided about: all, or those that Rows and
-// Phones name.
+// UnknownChoice says which rows are decided about: all, or those that Rows,
+// Lines and Phones name.
 type UnknownChoice struct {
 	All    bool // every row that nobody has decided about yet
 	Rows   []int64
+	Lines  []int64  // physical lines of the recipients file
 	Phones []string // as the recipient would write them
 }
 
@@ -183,10 +210,23 @@ func (u *Unknowns) Choose(choice UnknownChoice) ([]UnknownView, error) {
 	var chosen []UnknownView
 	for _, row := range choice.Rows {
 		found := slices.IndexFunc(u.Rows, func(v UnknownView) bool { return v.Row == row })
+		if rows := u.campaign.Rows(); found < 0 && row > rows {
+			return nil, &campaign.Error{
+				Code: campaign.CodeNotFound, What: fmt.Sprintf("campaign %q has no row %d: its rows go from 1 to %d", u.Name, row, rows),
+				Hint: fmt.Sprintf("`herald unknowns %s` lists the rows that are unknown; nothing was changed", u.CampaignID),
+			}
+		}
 		if found < 0 {
 			return nil, u.notUnknown(fmt.Sprintf("row %d", row))
 		}
 		chosen = append(chosen, u.Rows[found])
+	}
+	for _, line := range choice.Lines {
+		v, err := u.atLine(line)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, v)
 	}
 	for _, phone := range choice.Phones {
 		chat, err := u.chatOf(phone)
@@ -201,6 +241,28 @@ func (u *Unknowns) Choose(choice UnknownChoice) ([]UnknownView, error) {
 	}
 	slices.SortFunc(chosen, func(a, b UnknownView) int { return cmp.Compare(a.Row, b.Row) })
 	return slices.CompactFunc(chosen, func(a, b UnknownView) bool { return a.Row == b.Row }), nil
+}
+
+// atLine is the unknown row of a line, which every file of a campaign has of its
+// own: one that means two rows names neither.
+func (u *Unknowns) atLine(line int64) (UnknownView, error) {
+	var at []UnknownView
+	for _, v := range u.Rows {
+		if v.Line == line {
+			at = append(at, v)
+		}
+	}
+	switch len(at) {
+	case 0:
+		return UnknownView{}, u.notUnknown(fmt.Sprintf("line %d", line))
+	case 1:
+		return at[0], nil
+	default:
+		return UnknownView{}, &campaign.Error{
+			Code: campaign.CodeConflict, What: fmt.Sprintf("line %d means row %d and row %d: more than one recipients file was sent", line, at[0].Row, at[1].Row),
+			Hint: "name them with --row; nothing was changed",
+		}
+	}
 }
 
 func (u *Unknowns) chatOf(phone string) (campaign.ChatID, error) {
@@ -229,12 +291,22 @@ type Resolved struct {
 	Decision      Resolving   `json:"decision"`
 	DryRun        bool        `json:"dry_run"`
 	Rows          int64       `json:"rows"`    // it was carried out for, or would be
-	Settled       int64       `json:"settled"` // were not unknown any more, or decided about already
+	Already       int64       `json:"already"` // were assumed sent before, and stay so
+	Settled       int64       `json:"settled"` // were not unknown any more
+}
+
+// Changes are those of the rows that a decision changes: what is assumed sent is
+// not assumed so twice.
+func (d Resolving) Changes(rows []UnknownView) []UnknownView {
+	if d == ResolveResend {
+		return rows
+	}
+	return slices.DeleteFunc(slices.Clone(rows), func(v UnknownView) bool { return v.State == report.AssumedSent })
 }
 
 // Resolve carries out a decision about rows that Choose gave. The timeline keeps
-// what was decided, about how many rows, and by whom. dryRun only says about
-// how many it would be.
+// what was decided, about which rows, and by whom. dryRun only says about how
+// many it would be.
 func (a *App) Resolve(ctx context.Context, u *Unknowns, rows []UnknownView, decision Resolving, dryRun bool) (*Resolved, error) {
 	if decision == ResolveResend && u.State == campaign.StateCanceled {
 		return nil, &campaign.Error{
@@ -242,12 +314,14 @@ func (a *App) Resolve(ctx context.Context, u *Unknowns, rows []UnknownView, deci
 			Hint: "put these people into a campaign of another name; nothing was changed",
 		}
 	}
-	handovers := make([]campaign.Staged, len(rows))
-	for i, row := range rows {
+	changes := decision.Changes(rows)
+	already := int64(len(rows) - len(changes))
+	handovers := make([]campaign.Staged, len(changes))
+	for i, row := range changes {
 		handovers[i] = row.handover
 	}
-	r := &Resolved{SchemaVersion: 1, CampaignID: u.CampaignID, Decision: decision, DryRun: dryRun, Rows: int64(len(rows))}
-	if dryRun {
+	r := &Resolved{SchemaVersion: 1, CampaignID: u.CampaignID, Decision: decision, DryRun: dryRun, Rows: int64(len(changes)), Already: already}
+	if dryRun || len(changes) == 0 {
 		return r, nil
 	}
 	var done int64

@@ -103,7 +103,7 @@ func testReturnUnknown(t *testing.T, s *storage.Store) {
 	if again[0].Gen != rows[2].Gen+1 {
 		t.Errorf("generation %d after %d", again[0].Gen, rows[2].Gen)
 	}
-	want := []string{"2 rows wait again: not in the lists", "1 row waits again"}
+	want := []string{"2 rows wait again: not in the lists (rows 1, 2)", "1 row waits again (row 3)"}
 	if diff := cmp.Diff(want, resolved(t, s, seeded.ID)); diff != "" {
 		t.Errorf("timeline (-want +got):\n%s", diff)
 	}
@@ -161,7 +161,7 @@ func testAssumeSent(t *testing.T, s *storage.Store) {
 	if len(unknown) != 2 || unknown[0].Resolution != campaign.ResolutionAssumedSent || unknown[0].Open(time.Now()) || !unknown[1].Open(time.Now()) {
 		t.Errorf("unknown rows: %+v", unknown)
 	}
-	if diff := cmp.Diff([]string{"1 row counts as sent: asha"}, resolved(t, s, seeded.ID)); diff != "" {
+	if diff := cmp.Diff([]string{"1 row counts as sent: asha (row 1)"}, resolved(t, s, seeded.ID)); diff != "" {
 		t.Errorf("timeline (-want +got):\n%s", diff)
 	}
 }
