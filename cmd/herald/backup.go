@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -15,7 +17,7 @@ func (t *terminal) backupCommand(load loader) *cobra.Command {
 		Short: "Copy the data directory, also while it is in use",
 		Long: `Make a copy of the data directory, also while a campaign is being sent: the
 ledger as of one instant, the media files and the rejected rows. PATH must not
-exist yet, or be an empty folder. The copy is verified, and appears under its
+exist yet, or be an empty folder; folders above it are created. The copy is verified, and appears under its
 name only when it is whole. Reports are left out: they are made from the ledger.
 
 A copy of the folder made by other means while Herald runs may be broken.
@@ -25,8 +27,11 @@ To restore, put the copy where the data directory was, or name it with
 it does not know what was sent after it was made.`,
 		Example: `  herald backup backups/monday
   herald backup backups/tuesday --json | jq .waiting`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ArbitraryArgs, // whoever names none, or two, is told what is missing
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := onePath(args); err != nil {
+				return err
+			}
 			cfg, err := load(cmd)
 			if err != nil {
 				return err
@@ -42,6 +47,19 @@ it does not know what was sent after it was made.`,
 			return nil
 		},
 	}
+}
+
+func onePath(args []string) error {
+	switch {
+	case len(args) == 0 || len(args) == 1 && args[0] == "":
+		return &usageError{err: errors.New("where to?"), hint: "name a folder that does not exist yet: `herald backup backups/monday`"}
+	case len(args) > 1:
+		return &usageError{
+			err:  fmt.Errorf("a backup has one path, not %q", args),
+			hint: "name the data directory with --data-dir; put quotes around a path with blanks",
+		}
+	}
+	return nil
 }
 
 func (t *terminal) backedUp(b *app.Backed) {

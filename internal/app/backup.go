@@ -53,9 +53,9 @@ func Backup(ctx context.Context, cfg Config, log *slog.Logger, path string) (*Ba
 		return nil, err
 	}
 	b := &backup{app: a, dir: target + partial, result: &Backed{SchemaVersion: 1, Path: target, At: began.UTC()}}
-	err = b.make(ctx, target)
+	err = b.place(ctx, target)
 	b.result.DurationMS = time.Since(began).Milliseconds()
-	return b.result, noRoom(errors.Join(err, a.Close()), target) //nolint:contextcheck // closing is never canceled
+	return b.result, b.noRoom(errors.Join(err, a.Close()), target) //nolint:contextcheck // closing is never canceled
 }
 
 // backupTarget is where a backup may be made: a folder that does not exist, or
@@ -68,24 +68,19 @@ func backupTarget(cfg Config, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The folders that exist, by their real names: links must not lead inside.
-	parent, err := filepath.EvalSymlinks(filepath.Dir(target))
-	if err != nil {
-		return "", &campaign.Error{
-			Code: campaign.CodeNotFound, What: "the folder to put the backup into does not exist: " + filepath.Dir(path), Err: errors.Unwrap(err),
-			Hint: "create it, or name another path",
-		}
+	if target, err = actualPath(target); err != nil {
+		return "", badPlace(path, err)
 	}
-	target = filepath.Join(parent, filepath.Base(target))
-	if actual, err := filepath.EvalSymlinks(target); err == nil {
-		target = actual
+	here, err := actualPath(".")
+	if err != nil {
+		return "", err
 	}
 	data, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
 		return "", err
 	}
-	if actual, err := filepath.EvalSymlinks(data); err == nil {
-		data = actual
+	if data, err = actualPath(data); err != nil {
+		return "", err
 	}
 	if inside, err := filepath.Rel(data, target); err == nil && filepath.IsLocal(inside) {
 		return refuse(fmt.Sprintf("%s is inside the data directory %s", path, cfg.DataDir), "a backup belongs elsewhere, best on another disk")
@@ -96,11 +91,62 @@ func backupTarget(cfg Config, path string) (string, error) {
 	case errors.Is(err, syscall.ENOTDIR):
 		return refuse(path+" is a file", "name a folder that does not exist yet")
 	case err != nil:
-		return "", &campaign.Error{Code: campaign.CodeUnavailable, What: "look into " + path, Err: err, Hint: "name a folder that this user may write to"}
+		return "", badPlace(path, err)
+	case target == here:
+		return refuse(path+" is the working directory", "name a folder that does not exist yet, such as "+freshName(path))
 	case len(entries) > 0:
-		return refuse(path+" exists and is not empty", "name a folder that does not exist yet, such as "+path+"-"+time.Now().Format("20060102-150405"))
+		return refuse(path+" exists and is not empty", "name a folder that does not exist yet, such as "+freshName(path))
 	}
 	return target, nil
+}
+
+// actualPath is a path by the real names of the folders that exist, for links
+// not to lead elsewhere; what does not exist yet stays as it is.
+func actualPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	missing := ""
+	for {
+		actual, err := filepath.EvalSymlinks(path)
+		if err == nil {
+			return filepath.Join(actual, missing), nil
+		}
+		parent := filepath.Dir(path)
+		if !errors.Is(err, fs.ErrNotExist) || parent == path {
+			return "", err
+		}
+		missing, path = filepath.Join(filepath.Base(path), missing), parent
+	}
+}
+
+// freshName is a path beside one that is taken, or in it where nothing can be
+// beside it.
+func freshName(path string) string {
+	now := time.Now().Format("20060102-150405")
+	switch name := filepath.Base(path); name {
+	case ".", "..", string(filepath.Separator):
+		return filepath.Join(path, "backup-"+now)
+	default:
+		return filepath.Clean(path) + "-" + now
+	}
+}
+
+// badPlace tells of a path at which there can be no backup.
+func badPlace(path string, err error) error {
+	return &campaign.Error{
+		Code: campaign.CodeUnavailable, What: "cannot put the backup at " + path, Err: cause(err),
+		Hint: "name a path on a local disk that this user may write to",
+	}
+}
+
+// cause is what the operating system said, without the file it said it about.
+func cause(err error) error {
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		return number
+	}
+	return err
 }
 
 // backup is one backup being made.
@@ -110,23 +156,53 @@ type backup struct {
 	result *Backed
 }
 
-func (b *backup) make(ctx context.Context, target string) (err error) {
+// place makes the backup in a folder that may have to be created, and goes when
+// there is none.
+func (b *backup) place(ctx context.Context, target string) error {
 	if err := b.mayUse(); err != nil {
 		return err
 	}
+	created, err := createFolders(filepath.Dir(target))
+	if err != nil {
+		err = badPlace(target, err)
+	} else {
+		err = b.make(ctx, target)
+	}
+	if err != nil {
+		for _, folder := range created {
+			_ = os.Remove(folder) // one that somebody else uses meanwhile stays
+		}
+	}
+	return err
+}
+
+// createFolders creates a folder and those above it, for this user alone. It
+// returns the new ones, the innermost first.
+func createFolders(folder string) ([]string, error) {
+	var created []string
+	for at := folder; ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		created = append(created, at)
+	}
+	return created, os.MkdirAll(folder, 0o700)
+}
+
+func (b *backup) make(ctx context.Context, target string) (err error) {
 	// The lock keeps two backups of one name apart.
-	lock, err := storage.LockDir(b.dir, b.app.cfg.Mode)
+	lock, err := b.lock()
 	if err != nil {
 		return err
-	}
-	if err := b.clear(); err != nil {
-		return errors.Join(err, lock.Unlock())
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, lock.Unlock(), os.RemoveAll(b.dir))
 		}
 	}()
+	if err := b.clear(); err != nil {
+		return err
+	}
 	if err := b.app.store.Backup(ctx, filepath.Join(b.dir, filepath.Base(databasePath(b.app.cfg)))); err != nil {
 		return err
 	}
@@ -151,6 +227,23 @@ func (b *backup) make(ctx context.Context, target string) (err error) {
 		return fmt.Errorf("put the backup in place: %w", err)
 	}
 	return storage.SyncDir(filepath.Dir(target))
+}
+
+// lock takes the folder. What it says is about a data directory, which this is
+// not yet; and nothing is left when the disk is too full even for the lock.
+func (b *backup) lock() (*storage.DirLock, error) {
+	lock, err := storage.LockDir(b.dir, b.app.cfg.Mode)
+	switch {
+	case err == nil:
+		return lock, nil
+	case campaign.CodeOf(err) == campaign.CodeConflict:
+		return nil, &campaign.Error{
+			Code: campaign.CodeConflict, What: "another backup is being made at " + b.result.Path,
+			Hint: "wait for its end, or name another path",
+		}
+	default:
+		return nil, errors.Join(badPlace(b.result.Path, err), os.RemoveAll(b.dir))
+	}
 }
 
 // mayUse looks whether the folder is an unfinished backup, or is not there. One
@@ -314,14 +407,18 @@ func (b *backup) count(ctx context.Context, store *storage.Store) error {
 	return nil
 }
 
-// noRoom says in words that a disk is full.
-func noRoom(err error, target string) error {
+// noRoom says in words that a disk is full, and whether anything is left on it.
+func (b *backup) noRoom(err error, target string) error {
 	if !errors.Is(err, syscall.ENOSPC) {
 		return err
 	}
+	left := "nothing was left behind"
+	if _, err := os.Lstat(b.dir); err == nil {
+		left = b.dir + " could not be removed"
+	}
 	return &campaign.Error{
-		Code: campaign.CodeUnavailable, What: "there is not enough room for the backup in " + filepath.Dir(target), Err: err,
-		Hint: "free some space or name a path on another disk; nothing was left behind",
+		Code: campaign.CodeUnavailable, What: "there is not enough room for the backup in " + filepath.Dir(target), Err: syscall.ENOSPC,
+		Hint: "free some space or name a path on another disk; " + left,
 	}
 }
 

@@ -426,7 +426,7 @@ func testNothingWaitsWhenCanceled(t *testing.T, s *storage.Store) {
 			t.Errorf("row %d waits until %v", seq, r.NotBefore)
 		}
 	}
-	if got := resolved(t, s, seeded.ID); !slices.Equal(got, []string{"1 row is canceled: not in the lists"}) {
+	if got := resolved(t, s, seeded.ID); !slices.Equal(got, []string{"1 row is canceled: not in the lists (row 1)"}) {
 		t.Errorf("timeline: %q", got)
 	}
 }
