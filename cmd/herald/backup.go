@@ -17,8 +17,9 @@ func (t *terminal) backupCommand(load loader) *cobra.Command {
 		Short: "Copy the data directory, also while it is in use",
 		Long: `Make a copy of the data directory, also while a campaign is being sent: the
 ledger as of one instant, the media files and the rejected rows. PATH must not
-exist yet, or be an empty folder; folders above it are created. The copy is verified, and appears under its
-name only when it is whole. Reports are left out: they are made from the ledger.
+exist yet, or be an empty folder; folders above it are created. The copy is
+verified, and appears under its name only when it is whole. Reports are left
+out: they are made from the ledger.
 
 A copy of the folder made by other means while Herald runs may be broken.
 
