@@ -28,7 +28,7 @@ type glance struct {
 
 	jobs    []campaign.Candidate // those that bear on the rows
 	noJobs  bool                 // there is no job list
-	jobIDs  map[string]standing  // of all jobs
+	jobIDs  map[string]standing  // of those that are witnesses
 	listed  int                  // how many jobs the list has, of anybody's
 	oldest  time.Time            // when the first and the last of them were queued
 	newest  time.Time
@@ -38,6 +38,8 @@ type glance struct {
 	noChats bool // there are no message lists
 	failed  int
 	asked   int // witnesses looked for among the messages of their chats
+
+	witnesses map[rowKey][]campaign.Tracked // of the rows that are due
 }
 
 // standing is what the job list says of one job.
@@ -59,8 +61,14 @@ type chatGlance struct {
 // phone connected before and after. Whatever is found, of any row, is adopted
 // at once. Only rows that are due are asked about further and judged.
 func (r *Reconciler) pass(ctx context.Context, sender campaign.Sender, trails, due []*trail) error {
-	g := &glance{sender: sender, began: r.cfg.Clock(), jobIDs: map[string]standing{}, chats: map[string]*chatGlance{}}
+	g := &glance{
+		sender: sender, began: r.cfg.Clock(), jobIDs: map[string]standing{}, chats: map[string]*chatGlance{},
+		witnesses: map[rowKey][]campaign.Tracked{},
+	}
 	if err := r.check(ctx, sender); err != nil {
+		return err
+	}
+	if err := r.callWitnesses(ctx, g, due); err != nil {
 		return err
 	}
 	if err := r.readJobs(ctx, g, trails); err != nil {
@@ -112,16 +120,25 @@ func (r *Reconciler) check(ctx context.Context, sender campaign.Sender) error {
 	return r.ask(ctx, "asking for the phone", func() error { return r.lists.Check(ctx, sender) })
 }
 
-// readJobs keeps of the list what bears on the rows: the rest of the pass waits
-// for the budget, request by request, and the list may be long. A row whose
-// message could not be had yet may turn out to be about any of them.
-func (r *Reconciler) readJobs(ctx context.Context, g *glance, trails []*trail) error {
-	rows, all := make([]Sought, len(trails)), false
-	for i, t := range trails {
-		rows[i] = r.seek(ctx, t)
-		all = all || t.sought == nil
+// callWitnesses asks for the witnesses of the rows before the lists are read, to
+// know what to look for in them.
+func (r *Reconciler) callWitnesses(ctx context.Context, g *glance, due []*trail) error {
+	for _, t := range due {
+		witnesses, err := r.ledger.Witnesses(ctx, t.row, r.cfg.Witnesses)
+		if err != nil {
+			return err
+		}
+		g.witnesses[t.key()] = witnesses
 	}
-	relevant := newConcern(rows)
+	return nil
+}
+
+// readJobs keeps of the list what bears on the rows and where the witnesses
+// stand: the rest of the pass waits for the budget, request by request, and the
+// list may be long.
+func (r *Reconciler) readJobs(ctx context.Context, g *glance, trails []*trail) error {
+	r.recall(ctx, trails)
+	relevant, awaited := newConcern(soughtOf(trails)), g.awaited()
 	return r.ask(ctx, "listing jobs", func() error {
 		var err error
 		g.listed, err = r.lists.Jobs(ctx, g.sender, func(c campaign.Candidate) {
@@ -130,9 +147,11 @@ func (r *Reconciler) readJobs(ctx context.Context, g *glance, trails []*trail) e
 				g.newest = c.At
 			}
 			for _, id := range idsOf(c) {
-				g.jobIDs[id] = standing{c.Status, c.At}
+				if awaited[id] {
+					g.jobIDs[id] = standing{c.Status, c.At}
+				}
 			}
-			if all || relevant.about(c) {
+			if relevant.about(c) {
 				g.jobs = append(g.jobs, c)
 			}
 		})
@@ -142,6 +161,17 @@ func (r *Reconciler) readJobs(ctx context.Context, g *glance, trails []*trail) e
 		}
 		return err
 	})
+}
+
+// awaited is the ids of all witnesses.
+func (g *glance) awaited() map[string]bool {
+	ids := map[string]bool{}
+	for _, witnesses := range g.witnesses {
+		for _, w := range witnesses {
+			ids[w.QueueID], ids[uniqueOf(w.UniqueID)] = true, true
+		}
+	}
+	return ids
 }
 
 // readChats lists the messages of the chats of the rows that are due, each
@@ -213,10 +243,7 @@ func (r *Reconciler) adopt(ctx context.Context, g *glance, trails []*trail) ([]*
 
 // match matches the rows with everything that was read by now.
 func (r *Reconciler) match(ctx context.Context, g *glance, trails []*trail) ([]Verdict, error) {
-	rows := make([]Sought, len(trails))
-	for i, t := range trails {
-		rows[i] = r.seek(ctx, t)
-	}
+	rows := soughtOf(trails)
 	candidates := slices.Clone(g.jobs)
 	for _, at := range slices.Sorted(maps.Keys(g.chats)) {
 		candidates = append(candidates, g.chats[at].messages...)
@@ -245,21 +272,35 @@ func (r *Reconciler) match(ctx context.Context, g *glance, trails []*trail) ([]V
 	return Match(rows, candidates, bound, r.cfg.window()), nil
 }
 
-// seek renders the row's message, once. One that cannot be had now may be
-// later.
-func (r *Reconciler) seek(ctx context.Context, t *trail) Sought {
-	if t.sought == nil {
+// recall renders the rows' messages, each once. One that cannot be had now may be
+// in a later pass, but not within this one: what was kept of the lists depends
+// on it.
+func (r *Reconciler) recall(ctx context.Context, trails []*trail) {
+	for _, t := range trails {
+		if t.sought != nil {
+			continue
+		}
 		message, err := r.contents.Message(ctx, t.row)
 		if err != nil {
 			r.log.DebugContext(ctx, "message not rendered again", "campaign_id", t.row.Campaign, "row", t.row.Seq, "err", err)
-			return Sought{Row: t.row}
+			continue
 		}
 		sought := Seek(t.row, message)
 		sought.Upload = r.cfg.upload(message)
 		t.sought = &sought
 	}
-	t.sought.Row = t.row
-	return *t.sought
+}
+
+// soughtOf is the rows with their messages, as far as those could be had.
+func soughtOf(trails []*trail) []Sought {
+	rows := make([]Sought, len(trails))
+	for i, t := range trails {
+		if t.sought != nil {
+			rows[i] = *t.sought
+		}
+		rows[i].Row = t.row
+	}
+	return rows
 }
 
 // adoptFound gives the rows the messages that are theirs. It is kept even when

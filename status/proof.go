@@ -36,12 +36,8 @@ func (r *Reconciler) proof(ctx context.Context, g *glance, t *trail, measured bo
 	case !measured:
 		return DoubtLag, nil
 	}
-	witnesses, err := r.ledger.Witnesses(ctx, t.row, r.cfg.Witnesses)
-	if err != nil {
-		return "", err
-	}
 	// One that was accepted a moment ago may well not be visible yet.
-	witnesses = slices.DeleteFunc(witnesses, func(w campaign.Tracked) bool { return w.QueuedAt.Add(window).After(g.began) })
+	witnesses := slices.DeleteFunc(slices.Clone(g.witnesses[t.key()]), func(w campaign.Tracked) bool { return w.QueuedAt.Add(window).After(g.began) })
 	if len(witnesses) == 0 {
 		return DoubtNoWitness, nil
 	}
