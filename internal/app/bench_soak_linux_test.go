@@ -75,6 +75,7 @@ func BenchmarkSoak(b *testing.B) {
 		b.ReportMetric(float64(s.peak)/1024, "peak-MiB")
 		b.ReportMetric(median(late, rss)/1024, "end-MiB")
 		b.ReportMetric(100*(median(late, rss)/median(early, rss)-1), "rss-growth-%")
+		b.ReportMetric(100*(lowest(late, rss)/lowest(early, rss)-1), "floor-growth-%")
 		b.ReportMetric(median(late, sample.files)-median(early, sample.files), "fds-change")
 		b.ReportMetric(median(late, sample.running)-median(early, sample.running), "threads-change")
 		b.ReportMetric(float64(slices.MaxFunc(s.samples, func(x, y sample) int { return int(x.wal - y.wal) }).wal)/(1<<20), "WAL-peak-MiB")
@@ -250,6 +251,15 @@ func median(samples []sample, of func(sample) int) float64 {
 	}
 	slices.Sort(values)
 	return float64(values[len(values)/2])
+}
+
+// lowest is what is left when the collector has just been: what leaks raises it.
+func lowest(samples []sample, of func(sample) int) float64 {
+	least := of(samples[0])
+	for _, x := range samples {
+		least = min(least, of(x))
+	}
+	return float64(least)
 }
 
 // simulator is `herald sandbox`.
