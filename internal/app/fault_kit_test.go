@@ -12,8 +12,9 @@ import (
 // hasten shortens what would take minutes: the same code waits less. Whatever
 // these tests run goes through it, in this process or in a child.
 func hasten(t *tuning) {
-	t.callTimeout = time.Second // absence counts after no less than this
+	t.callTimeout = 10 * time.Second // on a busy machine a job list takes long
 	t.reconciler = status.ReconcilerConfig{
+		CallTimeout: time.Second, // absence counts after no less than this
 		SettleFloor: 1500 * time.Millisecond, PassGap: 500 * time.Millisecond, Retry: 100 * time.Millisecond, Idle: 100 * time.Millisecond,
 		SampleEvery: 200 * time.Millisecond, SampleFirst: 10 * time.Millisecond, Slow: []time.Duration{time.Second}, Batch: 256,
 	}

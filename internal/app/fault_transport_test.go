@@ -24,9 +24,11 @@ func TestCampaignBehindAFaultyTransport(t *testing.T) {
 		failed          int64
 		exit            int  // of the first run; another one goes on
 		told            bool // an alarm in the log
+		orFewer         bool // were sent again after proof, the others at once
 	}{
-		"no connection":           {rule: faults.Rule{Kind: faults.Refuse}},
-		"reset before a byte":     {rule: faults.Rule{Kind: faults.ResetBefore}, returned: strikes},
+		"no connection": {rule: faults.Rule{Kind: faults.Refuse}},
+		// Certainly not sent, if the reset came before the message was asked for.
+		"reset before a byte":     {rule: faults.Rule{Kind: faults.ResetBefore}, returned: strikes, orFewer: true},
 		"cut before the header":   {rule: faults.Rule{Kind: faults.Cut, Bytes: 1}, returned: strikes},
 		"cut in the header":       {rule: faults.Rule{Kind: faults.Cut, Bytes: 120}, returned: strikes},
 		"cut in the body":         {rule: faults.Rule{Kind: faults.Cut, Bytes: 290}, returned: strikes},
@@ -72,7 +74,8 @@ func TestCampaignBehindAFaultyTransport(t *testing.T) {
 			if hits := transport.Hits()[0]; hits != strikes {
 				t.Errorf("%d calls went wrong, want %d", hits, strikes)
 			}
-			if found.Found != test.found || found.Returned != test.returned || found.Failed != test.failed ||
+			returned := found.Returned == test.returned || test.orFewer && found.Returned < test.returned
+			if found.Found != test.found || !returned || found.Failed != test.failed ||
 				found.Known != recipients-test.failed || found.Accepted != found.Known {
 				t.Errorf("want %d by evidence, %d sent again, %d failed: %s", test.found, test.returned, test.failed, found)
 			}
