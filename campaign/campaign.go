@@ -85,6 +85,10 @@ type Totals struct {
 	ByStatus map[Status]int64
 	Skipped  map[SkipReason]int64
 	Failed   map[FailReason]int64
+
+	Replied  int64 // recipients who replied
+	OptedOut int64 // recipients who opted out in answer to it
+	Voted    int64 // recipients whose vote stands
 }
 
 // Sum is the number of ledger lines counted.

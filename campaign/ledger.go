@@ -54,4 +54,5 @@ const (
 	EventHeld      EventKind = "held"      // sending stopped by itself: disk, phone
 	EventReleased  EventKind = "released"  // a hold is over; of a sender's, Detail begins as its EventHeld, up to ": "
 	EventRestored  EventKind = "restored"  // a restored copy of the ledger was noticed, or confirmed
+	EventRetried   EventKind = "retried"   // failed rows were put back to be sent again
 )

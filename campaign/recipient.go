@@ -49,6 +49,16 @@ type Recipient struct {
 	DeliveredAt time.Time
 	ReadAt      time.Time
 	FailedAt    time.Time
+
+	Variant string // name of its variant; "" without variants
+
+	Replies   int       // messages tied to this one
+	RepliedAt time.Time // of the first
+	Reply     string    // text of the first, cut at 1,000 characters
+	Vote      []string  // options its chat has chosen now; of a group, empty
+	VotedAt   time.Time // zero: it has not voted, or has withdrawn
+	VoteMoves int       // how often the vote was changed or withdrawn, as far as was seen
+	OptedOut  time.Time // when its chat opted out in answer to this campaign; zero: it has not
 }
 
 // Renderer turns a row into the message its recipient gets. The error, if

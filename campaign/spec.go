@@ -7,14 +7,30 @@ import "time"
 type Spec struct {
 	Name       string   `yaml:"name" json:"name"`
 	Recipients Source   `yaml:"recipients" json:"recipients"`
-	Message    Template `yaml:"message" json:"message"`
-	Senders    []string `yaml:"senders" json:"senders"` // digits, or a Periskope phone id
+	Message    Template `yaml:"message" json:"message,omitzero"` // absent with Variants
+	Senders    []string `yaml:"senders" json:"senders"`          // digits, or a Periskope phone id
 	Pace       Pace     `yaml:"pace" json:"pace,omitzero"`
 	Schedule   Schedule `yaml:"schedule" json:"schedule,omitzero"`
 
 	// UnknownPolicy says what becomes of rows that evidence cannot settle; "" is
 	// PolicyHold, which OrHold says in full.
 	UnknownPolicy UnknownPolicy `yaml:"unknown_policy" json:"unknown_policy,omitempty"`
+
+	// Variants are weighted messages that share the recipients between them,
+	// instead of Message. A recipient's choice is stable (VariantFor).
+	Variants []Variant `yaml:"variants" json:"variants,omitempty"`
+	// Holdout is the share of recipients who get nothing, to compare with; 0 to
+	// 0.5.
+	Holdout float64 `yaml:"holdout" json:"holdout,omitempty"`
+	// Only narrows the recipients to those with an outcome in an earlier
+	// campaign.
+	Only *Only `yaml:"only" json:"only,omitempty"`
+	// ContactCheck asks whether each number is on WhatsApp before sending to it.
+	ContactCheck bool `yaml:"contact_check" json:"contact_check,omitempty"`
+	// Notify tells another system what becomes of the campaign.
+	Notify *Notify `yaml:"notify" json:"notify,omitempty"`
+	// Segments are columns by which the report splits its numbers.
+	Segments []string `yaml:"segments" json:"segments,omitempty"`
 
 	// Path is where the file was read from; relative paths inside it are
 	// relative to its folder. Empty for standard input.
@@ -63,4 +79,25 @@ type PollTemplate struct {
 type Schedule struct {
 	Start    time.Time `yaml:"start" json:"start,omitzero"`        // zero: at once
 	Timezone string    `yaml:"timezone" json:"timezone,omitempty"` // IANA name; the zone of a Start written without an offset
+}
+
+// Variant is one of several messages of a campaign.
+type Variant struct {
+	Name    string   `yaml:"name" json:"name"`     // A, B, … when not given
+	Weight  int      `yaml:"weight" json:"weight"` // 1 to 1000; 1 when not given
+	Message Template `yaml:"message" json:"message"`
+}
+
+// Only narrows the recipients of a campaign to those of an earlier one with a
+// certain outcome.
+type Only struct {
+	Campaign string `yaml:"campaign" json:"campaign"` // name or id
+	Where    string `yaml:"where" json:"where"`       // as ParseWhere reads it
+}
+
+// Notify is where Herald reports to. The signing secret is not in the campaign
+// file: it is one for the data directory.
+type Notify struct {
+	URL      string `yaml:"url" json:"url"`                     // http only to loopback addresses
+	Messages bool   `yaml:"messages" json:"messages,omitempty"` // every message's status, reply and opt-out as well
 }

@@ -73,13 +73,14 @@ const (
 	SkipExcluded         SkipReason = "excluded"
 	SkipDuplicateContent SkipReason = "duplicate_content"
 	SkipExpired          SkipReason = "expired"
+	SkipHoldout          SkipReason = "holdout" // chosen by lot to get nothing, to compare with
 )
 
 // SkipReasons lists every reason in the order reports show them.
 func SkipReasons() []SkipReason {
 	return []SkipReason{
 		SkipMalformed, SkipInvalidPhone, SkipDuplicate, SkipOptedOut, SkipTemplateError,
-		SkipNotOnWhatsApp, SkipExcluded, SkipDuplicateContent, SkipExpired,
+		SkipNotOnWhatsApp, SkipExcluded, SkipDuplicateContent, SkipExpired, SkipHoldout,
 	}
 }
 
