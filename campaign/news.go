@@ -180,3 +180,22 @@ type PollWatch struct {
 	Located
 	Options []string
 }
+
+// Sweep is how far one look through the provider's lists has come.
+type Sweep struct {
+	Sender Sender
+	Kind   SweepKind
+	Key    string    // what it looks after, where there are several; a campaign's id for votes
+	Mark   time.Time // everything before is known
+	Next   time.Time // when to look again; zero: at once
+	Times  int       // looks made
+}
+
+// SweepKind says what a sweep looks for.
+type SweepKind string
+
+// The kinds.
+const (
+	SweepReplies SweepKind = "replies" // messages from people that no webhook brought
+	SweepVotes   SweepKind = "votes"   // the votes on the polls of one campaign
+)
