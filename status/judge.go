@@ -62,7 +62,7 @@ func (j *judgement) judge(ctx context.Context, t *trail, v Verdict) error {
 		}
 		j.known = true
 	}
-	if r.cfg.FoundOnly[t.row.Campaign] {
+	if r.attends(t.row.Campaign).FoundOnly {
 		t.relax(now, r.cfg.Slow)
 		return nil
 	}
@@ -120,7 +120,7 @@ func (j *judgement) weigh(t *trail, doubt Doubt, now time.Time) {
 		t.wait(now, r.cfg.PassGap, time.Time{})
 		return
 	}
-	policy := r.cfg.Policies[t.row.Campaign]
+	policy := r.attends(t.row.Campaign).Policy
 	if t.row.Attempt >= campaign.MaxAttempts {
 		doubt = DoubtTried
 	}

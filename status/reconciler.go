@@ -89,14 +89,10 @@ type Contents interface {
 // ReconcilerConfig sizes the reconciler. The zero value of every duration is
 // its default; only tests shorten them.
 type ReconcilerConfig struct {
-	// Policies is the campaigns whose unknown rows are looked after, and what
-	// becomes of those that evidence cannot settle ("" is hold). It must name
-	// every campaign of the ledger with unknown rows, since rows of two
-	// campaigns may contend for one message.
-	Policies map[campaign.ID]campaign.UnknownPolicy
-	// FoundOnly is those of them that do not run now: what is found of them is
-	// taken, and nothing is decided about what is not, for nobody would send it.
-	FoundOnly map[campaign.ID]bool
+	// Attention is the campaigns whose unknown rows are looked after, and how.
+	// It must name every campaign of the ledger with unknown rows, since rows of
+	// two campaigns may contend for one message. See Attend.
+	Attention map[campaign.ID]Attention
 	// CallTimeout bounds one call of the send API; 30 s.
 	CallTimeout time.Duration
 	// SendDeadline is the longest from the intent to the first byte; 5 s.
@@ -153,6 +149,9 @@ func (c ReconcilerConfig) withDefaults() ReconcilerConfig {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
+	if c.Attention == nil {
+		c.Attention = map[campaign.ID]Attention{}
+	}
 	c.Schedule = c.Schedule.withDefaults()
 	return c
 }
@@ -190,9 +189,42 @@ type Reconciler struct {
 	lags     *lagMeter
 	decided  atomic.Pointer[map[campaign.ID]int64]
 
+	looking   sync.Mutex // guards attention
+	attention map[campaign.ID]Attention
+
 	mu     sync.Mutex // one round at a time; guards what follows
 	trails map[rowKey]*trail
 	lines  map[campaign.SenderID]*line
+}
+
+// Attention is how a campaign's unknown rows are looked after.
+type Attention struct {
+	// Policy says what becomes of those that evidence cannot settle; "" is hold.
+	Policy campaign.UnknownPolicy
+	// FoundOnly is set for a campaign that does not run now: what is found of it
+	// is taken, and nothing is decided about what is not, for nobody would send
+	// it.
+	FoundOnly bool
+}
+
+// Attend sets how a campaign's unknown rows are looked after from now on.
+func (r *Reconciler) Attend(id campaign.ID, how Attention) {
+	r.looking.Lock()
+	defer r.looking.Unlock()
+	r.attention[id] = how
+}
+
+func (r *Reconciler) attends(id campaign.ID) Attention {
+	r.looking.Lock()
+	defer r.looking.Unlock()
+	return r.attention[id]
+}
+
+// attended is the campaigns that are looked after, in a fixed order.
+func (r *Reconciler) attended() []campaign.ID {
+	r.looking.Lock()
+	defer r.looking.Unlock()
+	return slices.Sorted(maps.Keys(r.attention))
 }
 
 // rowKey is a row at one hand-over.
@@ -214,6 +246,7 @@ func NewReconciler(ledger UnknownLedger, lists Lists, contents Contents, budget 
 		ledger: ledger, lists: lists, contents: contents, budget: budget, log: log, cfg: cfg,
 		lags:   newLagMeter(ledger, lists, budget, log, cfg),
 		trails: map[rowKey]*trail{}, lines: map[campaign.SenderID]*line{},
+		attention: maps.Clone(cfg.Attention),
 	}
 }
 
@@ -319,7 +352,7 @@ func (r *Reconciler) Revisit(ctx context.Context, id campaign.ID) error {
 func (r *Reconciler) follow(ctx context.Context) error {
 	now := r.cfg.Clock()
 	present := map[rowKey]bool{}
-	for _, id := range slices.Sorted(maps.Keys(r.cfg.Policies)) {
+	for _, id := range r.attended() {
 		rows, err := r.ledger.UnknownRows(ctx, id)
 		if err != nil {
 			return fmt.Errorf("list unknown rows: %w", err)

@@ -305,7 +305,7 @@ const witnessChat = campaign.ChatID("12015550177@c.us")
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	l := &lab{t: t, start: time.Now(), pace: 10, book: newBook(), shelf: &shelf{count: 1 << 40}}
-	l.cfg.Policies = map[campaign.ID]campaign.UnknownPolicy{"cmp_1": "", "cmp_2": ""}
+	l.cfg.Attention = map[campaign.ID]status.Attention{"cmp_1": {}, "cmp_2": {}}
 	l.witness("w0", time.Second)
 	l.job("w0", witnessChat, "Hi witness", 0)
 	l.jobs[0].At = time.Now().Add(-time.Second)
@@ -323,7 +323,9 @@ func (l *lab) witness(id string, ago time.Duration) {
 }
 
 // policy is what becomes of rows of cmp_1 that nothing is known about.
-func (l *lab) policy(p campaign.UnknownPolicy) { l.cfg.Policies["cmp_1"] = p }
+func (l *lab) policy(p campaign.UnknownPolicy) {
+	l.cfg.Attention["cmp_1"] = status.Attention{Policy: p}
+}
 
 // run runs the reconciler, the same one each time, for so long.
 func (l *lab) run(d time.Duration) {

@@ -50,7 +50,7 @@ func TestReconcilerOnTheLedger(t *testing.T) {
 	t.Cleanup(client.CloseIdleConnections)
 	gate := gateway.New(client, nil, gateway.Config{})
 	reconciler := status.NewReconciler(store, gate, told{seeded}, ratelimit.New(ratelimit.Config{}), slog.New(slog.DiscardHandler), status.ReconcilerConfig{
-		Policies:    map[campaign.ID]campaign.UnknownPolicy{seeded.ID: campaign.PolicyHold},
+		Attention:   map[campaign.ID]status.Attention{seeded.ID: {Policy: campaign.PolicyHold}},
 		CallTimeout: time.Millisecond, SettleFloor: 300 * time.Millisecond, PassGap: 100 * time.Millisecond, Idle: 5 * time.Millisecond,
 	})
 

@@ -97,7 +97,7 @@ func onStreet(t *testing.T, config sandbox.Config, test func(*street)) {
 		check(t, err)
 		s := &street{t: t, sim: sim, gate: gateway.New(client, nil, gateway.Config{}), book: newBook(), sent: map[int64]campaign.Task{}}
 		s.measured = false
-		s.cfg.Policies = map[campaign.ID]campaign.UnknownPolicy{"cmp_1": "", "cmp_2": ""}
+		s.cfg.Attention = map[campaign.ID]status.Attention{"cmp_1": {}, "cmp_2": {}}
 		test(s)
 	})
 }
@@ -484,7 +484,7 @@ func TestSandboxPolicies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			onStreet(t, sandbox.Config{}, func(s *street) {
-				s.cfg.Policies["cmp_1"] = test.policy
+				s.cfg.Attention["cmp_1"] = status.Attention{Policy: test.policy}
 				s.neighbors()
 				for _, fault := range test.faults {
 					s.arm(fault)

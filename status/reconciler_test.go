@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/status"
 )
 
 func failing(code campaign.Code) error { return &campaign.Error{Code: code, Err: errors.New("no")} }
@@ -702,7 +703,7 @@ func TestOtherCampaignsAreOnlyFound(t *testing.T) {
 	for _, policy := range campaign.UnknownPolicies() {
 		simulate(t, func(l *lab) {
 			l.policy(policy)
-			l.cfg.FoundOnly = map[campaign.ID]bool{"cmp_1": true}
+			l.cfg.Attention["cmp_1"] = status.Attention{Policy: policy, FoundOnly: true}
 			l.lose(1, asha, "Hi Asha")
 			l.lose(2, "12015550150@c.us", "Hi Bob")
 			l.job("2", "12015550150@c.us", "Hi Bob", 10*time.Minute)

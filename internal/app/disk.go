@@ -45,6 +45,7 @@ type diskWatch struct {
 
 	mu      sync.Mutex
 	full    bool
+	detail  string    // of full
 	since   time.Time // of full
 	broken  bool      // the latest write of the ledger found no room
 	refused time.Time // when the latest one did
@@ -56,20 +57,18 @@ type diskWatch struct {
 // diskWatch makes the engine's, with the test's idea of a disk if it has one.
 func (e *engine) newDiskWatch() *diskWatch {
 	w := &diskWatch{
-		dir: e.store.Dir(), log: e.log, free: freeSpace, every: diskEvery,
+		dir: e.store.Dir(), log: e.log, free: freeSpace,
 		hold:    func(detail string) { e.holdAll(campaign.PauseDiskFull, detail) },
 		release: func() { e.releaseAll(campaign.PauseDiskFull) },
 		note: func(ctx context.Context, kind campaign.EventKind, detail string) error {
-			return e.note(ctx, kind, campaign.PauseDiskFull, detail)
+			return e.note(ctx, e.allLanes(), kind, campaign.PauseDiskFull, detail)
 		},
 		look: make(chan struct{}, 1),
 	}
 	if e.tuning.free != nil {
 		w.free = e.tuning.free
 	}
-	if e.tuning.diskEvery > 0 {
-		w.every = e.tuning.diskEvery
-	}
+	w.every = cmp.Or(e.tuning.diskEvery, diskEvery)
 	return w
 }
 
@@ -138,6 +137,13 @@ func (w *diskWatch) isFull() bool {
 	return w.full
 }
 
+// fullness is why senders are held for the disk, and whether they are.
+func (w *diskWatch) fullness() (detail string, full bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.detail, w.full
+}
+
 // inspect looks at the free space, and returns a change for the timeline.
 func (w *diskWatch) inspect(ctx context.Context) string {
 	free, total, err := w.free(w.dir)
@@ -172,7 +178,7 @@ func (w *diskWatch) stop(detail string) {
 	if w.full {
 		return
 	}
-	w.full, w.since = true, time.Now()
+	w.full, w.detail, w.since = true, detail, time.Now()
 	w.hold(detail)
 	w.log.Error("disk full: nothing is sent until there is room", "dir", w.dir, "detail", detail)
 }

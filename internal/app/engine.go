@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -40,9 +39,11 @@ const (
 	lostEvery = 5 * time.Second
 )
 
-// engine runs one campaign: a broker, a poller, and per sender a feeder, a
-// limiter and a dispatcher under that sender's lease.
+// engine is what sends: a broker, a poller, a reconciler, and per sender a line
+// (feeder, limiter and dispatcher under that sender's lease). The campaigns it
+// sends are its lanes: one for `herald run`, any number for a service.
 type engine struct {
+	app      *App
 	store    *storage.Store
 	log      *slog.Logger
 	provider *provider
@@ -50,28 +51,28 @@ type engine struct {
 	conn     *stream.Conn
 	poller   *status.Poller
 	settler  *status.Reconciler
-	feeding  campaign.Feeding
-	senders  []campaign.Sender
-	paces    []campaign.Pace
+	contents *contents
+	tuning   tuning
 
-	tuning tuning
-
-	gates      []*dispatcher.Hold // by sender
 	rejections *dispatcher.Rejections
 	disk       *diskWatch
 
-	feed    atomic.Bool // whether the campaign may be fed; the run loop writes it
-	pausing sync.Mutex  // one pause at a time: the first reason stays
-	failed  chan error  // capacity 1: what left a sender without service
-	lines   atomic.Pointer[[]*campaign.Feeder]
+	mu    sync.Mutex // guards lanes and lines; held for looks only
+	lanes map[campaign.ID]*lane
+	lines map[campaign.SenderID]*line
+
+	arranging sync.Mutex // one change of who sends what at a time
+	drained   bool       // guarded by arranging: no line starts any more
+
+	pausing sync.Mutex // one pause at a time: the first reason stays
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
 
 // startEngine recovers the ledger, starts the parts in the order of the flow
-// and returns; nothing is fed before the run loop says so.
-func (a *App) startEngine(ctx context.Context, p *provider, feeding campaign.Feeding, senders []campaign.Sender, paces []campaign.Pace) (*engine, error) {
-	if err := a.recover(ctx, feeding.Campaign.ID); err != nil {
+// and returns; nothing is sent before a lane is opened.
+func (a *App) startEngine(ctx context.Context, p *provider) (*engine, error) {
+	if err := a.recover(ctx); err != nil {
 		return nil, err
 	}
 	// Whatever an earlier run left in the stream is worth nothing: the ledger
@@ -95,122 +96,48 @@ func (a *App) startEngine(ctx context.Context, p *provider, feeding campaign.Fee
 		return nil, &campaign.Error{Code: campaign.CodeUnavailable, What: "open the task stream", Err: err}
 	}
 	e := &engine{
-		store: a.store, log: a.log, provider: p, broker: broker, conn: conn,
-		feeding: feeding, senders: senders, paces: paces,
-		tuning: a.tuning, failed: make(chan error, 1),
+		app: a, store: a.store, log: a.log, provider: p, broker: broker, conn: conn, tuning: a.tuning,
+		contents: newContents(a), rejections: dispatcher.NewRejections(),
+		lanes: map[campaign.ID]*lane{}, lines: map[campaign.SenderID]*line{},
 	}
-	for range senders {
-		e.gates = append(e.gates, dispatcher.NewHold())
-	}
-	e.rejections, e.disk = dispatcher.NewRejections(), e.newDiskWatch()
+	e.disk = e.newDiskWatch()
 	if a.tuning.started != nil {
 		a.tuning.started(broker, p.sim)
 	}
 	budget := ratelimit.New(ratelimit.Config{PerSecond: a.cfg.pollsPerSecond(), Burst: 1})
 	e.poller = status.New(a.store, p.gateway, budget, a.log, status.Config{Schedule: a.cfg.schedule()})
-	policies, err := a.unknownPolicies(ctx, feeding.Campaign)
+	attention, err := a.attention(ctx)
 	if err != nil {
 		return nil, errors.Join(err, e.stop(ctx))
 	}
-	e.settler = status.NewReconciler(a.store, p.gateway, newContents(a, feeding), budget, a.log, a.reconciling(policies, feeding.Campaign.ID))
+	e.settler = status.NewReconciler(a.store, p.gateway, e.contents, budget, a.log, a.reconciling(attention))
 	return e, nil
 }
 
 // recover brings the ledger into the state of a fresh start: calls that were
 // under way when the last process ended become unknown, rows that lay in its
 // stream wait again.
-func (a *App) recover(ctx context.Context, id campaign.ID) error {
+func (a *App) recover(ctx context.Context) error {
 	found, err := a.store.Recover(ctx, true)
 	if err != nil {
 		return fmt.Errorf("recover the ledger: %w", err)
 	}
 	if found.Unknown > 0 {
-		a.log.WarnContext(ctx, "calls were under way when the last run ended; they are unknown and looked for in the provider's lists", "campaign_id", id, "rows", found.Unknown)
+		a.log.WarnContext(ctx, "calls were under way when the last run ended; they are unknown and looked for in the provider's lists", "rows", found.Unknown)
 	}
 	return nil
 }
 
-// run starts the goroutines. They stop when stop is called.
+// run starts what all lanes share. It stops when stop is called.
 func (e *engine) run(ctx context.Context) {
 	ctx, e.cancel = context.WithCancel(ctx)
-	feeders := make([]*campaign.Feeder, len(e.senders))
-	for i, sender := range e.senders {
-		feeders[i] = campaign.NewFeeder(e.store, ledger{e.store, e.disk}, e.conn, e.log, campaign.FeederConfig{Sender: sender.ID, Pace: e.paces[i]})
-		e.running.Go(func() { e.serve(ctx, sender, e.paces[i], feeders[i], e.gates[i]) })
-	}
-	e.lines.Store(&feeders)
-	e.watch(ctx)
+	e.running.Go(func() { e.disk.run(ctx) })
+	e.running.Go(func() { e.supervise(ctx) })
 	e.running.Go(func() { e.poller.Run(ctx) })
 	e.running.Go(func() { e.settler.Run(ctx) })
 }
 
-// serve works for one sender whenever its lease can be had.
-func (e *engine) serve(ctx context.Context, sender campaign.Sender, pace campaign.Pace, feeder *campaign.Feeder, gate *dispatcher.Hold) {
-	books := ledger{e.store, e.disk}
-	keeper := dispatcher.NewKeeper(books, e.log, dispatcher.KeeperConfig{Sender: sender.ID, Holder: holder, TTL: e.tuning.leaseTTL})
-	err := keeper.Keep(ctx, func(ctx context.Context, lease campaign.Lease) error {
-		// Calls of an earlier lease that nobody could settle.
-		if _, err := e.store.Recover(ctx, false); err != nil {
-			return fmt.Errorf("recover the calls of the last lease: %w", err)
-		}
-		consumer, err := e.conn.Sender(ctx, sender.ID, stream.Tuning{PerSecond: pace.Rate.PerSecond(), InFlight: pace.InFlight})
-		if err != nil {
-			return fmt.Errorf("open the consumer: %w", err)
-		}
-		defer consumer.Close()
-		limiter := ratelimit.New(ratelimit.Config{PerSecond: pace.Rate.PerSecond(), Burst: pace.Burst, Jitter: pace.Jitter})
-		limiter.Restore(lease.LastGrant, lease.BlockedUntil)
-
-		// Feeding ends before sending does: the feeder goes first when ctx ends.
-		fed, endFeeding := context.WithCancel(ctx)
-		var feeding sync.WaitGroup
-		feeding.Go(func() { feeder.Run(fed, e.feedings) })
-		defer feeding.Wait()
-		defer endFeeding()
-		deps := dispatcher.Deps{
-			Tasks: &tasks{consumer: consumer, lost: e.lost(sender.ID)}, Claims: books, Settlements: settlements{books, e.settler, sender},
-			Gateway: e.provider.gateway, Pace: limiter, Brake: limiter, Pauser: e, Log: e.log,
-			Hold: gate, Rejections: e.rejections,
-		}
-		if e.tuning.wrap != nil {
-			e.tuning.wrap(&deps)
-		}
-		return dispatcher.New(deps, dispatcher.Config{
-			Sender: sender, Pace: pace, Consumed: feeder.Poke, GiveUp: e.tuning.giveUp, FirstRetry: e.tuning.firstRetry,
-			SendDeadline: e.tuning.sendDeadline,
-		}).Run(ctx, lease, keeper.Held)
-	})
-	if err != nil && ctx.Err() == nil {
-		e.log.ErrorContext(ctx, "sender stopped", "sender", sender.ID, "err", err)
-		if pauseErr := e.Pause(ctx, e.feeding.Campaign.ID, campaign.PauseUnavailable, err.Error()); pauseErr != nil {
-			// Nobody would ever send the sender's rows: the run must end.
-			select {
-			case e.failed <- errors.Join(err, pauseErr):
-			default:
-			}
-		}
-	}
-}
-
-// feedings is what the feeders may feed now.
-func (e *engine) feedings() []campaign.Feeding {
-	if !e.feed.Load() || e.disk.isFull() {
-		return nil
-	}
-	return []campaign.Feeding{e.feeding}
-}
-
-// allow lets the feeders feed, or stops them.
-func (e *engine) allow(feed bool) {
-	e.feed.Store(feed)
-	if feeders := e.lines.Load(); feed && feeders != nil {
-		for _, feeder := range *feeders {
-			feeder.Poke()
-		}
-	}
-}
-
-// Pause stops the campaign with a reason: no claim is granted any more, and
+// Pause stops a campaign with a reason: no claim is granted any more, and
 // what lay in the stream waits in the ledger again. Calls that were under way
 // together may all ask for it: the first reason stays, except that trouble is
 // told to an operator who paused. A campaign with nothing left to stop is left
@@ -231,10 +158,15 @@ func (e *engine) Pause(ctx context.Context, id campaign.ID, reason campaign.Paus
 	default:
 		return nil
 	}
-	e.allow(false)
+	e.allow(id, false)
 	if _, err := e.store.Transition(ctx, id, campaign.StatePaused, reason, detail); err != nil {
 		return err
 	}
+	return e.takeBack(ctx, id)
+}
+
+// takeBack brings the rows of a campaign back from the stream.
+func (e *engine) takeBack(ctx context.Context, id campaign.ID) error {
 	if _, err := e.store.Unstage(ctx, id, time.Time{}); err != nil {
 		return err
 	}
@@ -268,6 +200,16 @@ func (e *engine) lost(sender campaign.SenderID) func(ctx context.Context, all bo
 // drain ends intake and waits for calls under way and their outcomes. Calling
 // it again does nothing.
 func (e *engine) drain() {
+	e.arranging.Lock()
+	defer e.arranging.Unlock()
+	e.drained = true
+	lines := e.allLines()
+	for _, l := range lines {
+		l.halt()
+	}
+	for _, l := range lines {
+		l.wait()
+	}
 	if e.cancel != nil {
 		e.cancel()
 	}
@@ -279,9 +221,12 @@ func (e *engine) stop(ctx context.Context) error {
 	e.drain()
 	err := e.conn.Close(ctx)
 	e.broker.Close()
-	_, unstageErr := e.store.Unstage(ctx, e.feeding.Campaign.ID, time.Time{})
-	if storage.IsFull(unstageErr) {
-		unstageErr = nil // the next run does it, as after a crash
+	for _, l := range e.allLanes() {
+		_, unstageErr := e.store.Unstage(ctx, l.feeding.Campaign.ID, time.Time{})
+		if storage.IsFull(unstageErr) {
+			unstageErr = nil // the next run does it, as after a crash
+		}
+		err = errors.Join(err, unstageErr)
 	}
-	return errors.Join(err, unstageErr)
+	return err
 }

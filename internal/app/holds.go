@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -18,57 +19,49 @@ type Hold struct {
 	Since  time.Time
 }
 
-// holds are the senders that are held now; none most of the time.
-func (e *engine) holds() []Hold {
+// holds are the lane's senders that are held now; none most of the time.
+func (e *engine) holds(l *lane) []Hold {
 	var holds []Hold
-	for i, gate := range e.gates {
-		for _, held := range gate.Held() {
-			holds = append(holds, Hold{Sender: e.senders[i].Phone, Reason: held.Reason, Detail: held.Detail, Since: held.Since})
+	for _, sender := range l.senders {
+		for _, held := range e.lineOf(sender).gate.Held() {
+			holds = append(holds, Hold{Sender: sender.Phone, Reason: held.Reason, Detail: held.Detail, Since: held.Since})
 		}
 	}
 	return holds
 }
 
-// watch starts whatever holds senders and lets them go on, and what keeps the
-// stream alive.
-func (e *engine) watch(ctx context.Context) {
-	e.forgetHolds(ctx)
-	e.running.Go(func() { e.disk.run(ctx) })
-	e.running.Go(func() { e.supervise(ctx) })
-	for i := range e.senders {
-		e.running.Go(func() { e.watchPhone(ctx, i) })
-	}
-}
-
 // holdAll holds every sender for the reason.
 func (e *engine) holdAll(reason campaign.PauseReason, detail string) {
-	for _, gate := range e.gates {
-		gate.Set(reason, detail)
+	for _, l := range e.allLines() {
+		l.gate.Set(reason, detail)
 	}
 }
 
 // releaseAll takes the reason away from every sender.
 func (e *engine) releaseAll(reason campaign.PauseReason) {
-	for _, gate := range e.gates {
-		gate.Clear(reason)
-		gate.Proven() // nothing about the sender was in doubt
+	for _, l := range e.allLines() {
+		l.gate.Clear(reason)
+		l.gate.Proven() // nothing about the sender was in doubt
+		l.poke()        // the feeder looks at once
 	}
-	e.allow(e.feed.Load()) // the feeders look at once
 }
 
-// note adds a line to the campaign's timeline, if that can be had: the reason
-// for the line may be that nothing can be written.
-func (e *engine) note(ctx context.Context, kind campaign.EventKind, reason campaign.PauseReason, detail string) error {
-	err := e.store.Note(ctx, e.feeding.Campaign.ID, campaign.Event{Kind: kind, Reason: reason, Detail: detail})
-	if err != nil {
-		e.log.DebugContext(ctx, "timeline not written", "err", err)
+// note adds a line to the timeline of each campaign, if that can be had: the
+// reason for the line may be that nothing can be written.
+func (e *engine) note(ctx context.Context, lanes []*lane, kind campaign.EventKind, reason campaign.PauseReason, detail string) error {
+	var errs []error
+	for _, l := range lanes {
+		if err := e.store.Note(ctx, l.feeding.Campaign.ID, campaign.Event{Kind: kind, Reason: reason, Detail: detail}); err != nil {
+			e.log.DebugContext(ctx, "timeline not written", "err", err)
+			errs = append(errs, err)
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // forgetHolds ends the holds of a run that had no time to end them.
-func (e *engine) forgetHolds(ctx context.Context) {
-	timeline, err := e.store.Timeline(ctx, e.feeding.Campaign.ID)
+func (e *engine) forgetHolds(ctx context.Context, l *lane) {
+	timeline, err := e.store.Timeline(ctx, l.feeding.Campaign.ID)
 	if err != nil {
 		e.log.DebugContext(ctx, "timeline not read", "err", err)
 	}
@@ -78,7 +71,25 @@ func (e *engine) forgetHolds(ctx context.Context) {
 		if several {
 			detail = subject + ": " + detail
 		}
-		_ = e.note(ctx, campaign.EventReleased, held.Reason, detail) // logged
+		_ = e.note(ctx, []*lane{l}, campaign.EventReleased, held.Reason, detail) // logged
+	}
+}
+
+// tellHolds notes the holds that a campaign meets when it joins others.
+func (e *engine) tellHolds(ctx context.Context, l *lane) {
+	disk := false
+	for _, held := range e.holds(l) {
+		detail := held.Detail
+		switch held.Reason {
+		case campaign.PauseDisconnected:
+			detail = disconnectedDetail(held.Sender, held.Detail)
+		case campaign.PauseDiskFull:
+			if disk { // it is every sender's, and told once
+				continue
+			}
+			disk = true
+		}
+		_ = e.note(ctx, []*lane{l}, campaign.EventHeld, held.Reason, detail) // logged
 	}
 }
 

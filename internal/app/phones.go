@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -26,8 +27,7 @@ const (
 // watchPhone asks whether the sender's phone is connected. One that is not
 // holds its sender, what is queued stays queued, and nothing is sent again; the
 // other senders go on. So does this one, by itself, when it is connected.
-func (e *engine) watchPhone(ctx context.Context, i int) {
-	w := &phoneWatch{engine: e, sender: e.senders[i], gate: e.gates[i]}
+func (e *engine) watchPhone(ctx context.Context, l *line) {
 	tick := time.NewTicker(cmp.Or(e.tuning.phoneEvery, phoneEvery))
 	defer tick.Stop()
 	for {
@@ -37,11 +37,14 @@ func (e *engine) watchPhone(ctx context.Context, i int) {
 		case <-tick.C:
 		}
 		// With everything submitted there is nothing to hold.
-		if e.feed.Load() {
+		lanes := e.fed(l.sender.ID)
+		for _, lane := range lanes {
 			// Before the look, which believes a phone list over the refused
 			// send that set the hold, and lets the sender try once more.
-			e.giveUpPhones(ctx)
-			w.look(ctx)
+			e.giveUpPhones(ctx, lane)
+		}
+		if len(lanes) > 0 {
+			l.phone.look(ctx)
 		}
 	}
 }
@@ -89,23 +92,34 @@ func (w *phoneWatch) tell(ctx context.Context, roundOver bool) {
 	case is && !held.Since.Equal(w.told):
 		w.told = held.Since
 		log.WarnContext(ctx, "the sender's phone is not connected; its messages wait, other senders go on", "detail", held.Detail)
-		_ = w.engine.note(ctx, campaign.EventHeld, campaign.PauseDisconnected, fmt.Sprintf("%s: %s", w.sender.Phone, held.Detail)) // logged
+		_ = w.engine.note(ctx, w.engine.lanesOf(w.sender.ID), campaign.EventHeld, campaign.PauseDisconnected, disconnectedDetail(w.sender.Phone, held.Detail)) // logged
 	case !is && roundOver && !w.told.IsZero():
 		log.InfoContext(ctx, "the sender's phone is connected again, its messages go on")
-		_ = w.engine.note(ctx, campaign.EventReleased, campaign.PauseDisconnected, fmt.Sprintf("%s: %s", w.sender.Phone, goesOn(w.told))) // logged
+		_ = w.engine.note(ctx, w.engine.lanesOf(w.sender.ID), campaign.EventReleased, campaign.PauseDisconnected, disconnectedDetail(w.sender.Phone, goesOn(w.told))) // logged
 		w.told = time.Time{}
 	}
 }
 
-// giveUpPhones pauses the campaign when every sender that has something to send
+// disconnectedDetail begins alike for the beginning and the end of a hold.
+func disconnectedDetail(phone campaign.Phone, what string) string {
+	return fmt.Sprintf("%s: %s", phone, what)
+}
+
+// fed are the lanes of a sender that may be fed.
+func (e *engine) fed(sender campaign.SenderID) []*lane {
+	return slices.DeleteFunc(e.lanesOf(sender), func(l *lane) bool { return !l.feed.Load() })
+}
+
+// giveUpPhones pauses a campaign when every sender that has something to send
 // has been in trouble for too long, and at least one is held right now. The
 // trouble of a sender is over when a message of it was accepted: its phone may
 // be listed as connected while every send is told that it is not.
-func (e *engine) giveUpPhones(ctx context.Context) {
+func (e *engine) giveUpPhones(ctx context.Context, l *lane) {
 	limit := cmp.Or(e.tuning.phoneGiveUp, phoneGiveUp)
 	var last dispatcher.Held
 	heldNow := false
-	for i, gate := range e.gates {
+	for _, sender := range l.senders {
+		gate := e.lineOf(sender).gate
 		held, is := heldFor(gate, campaign.PauseDisconnected)
 		heldNow = heldNow || is
 		if !is {
@@ -116,7 +130,7 @@ func (e *engine) giveUpPhones(ctx context.Context) {
 			if held.Since.After(last.Since) {
 				last = held
 			}
-		case e.hasWork(ctx, e.senders[i].ID):
+		case e.hasWork(ctx, l, sender.ID):
 			return
 		}
 	}
@@ -124,19 +138,19 @@ func (e *engine) giveUpPhones(ctx context.Context) {
 		return
 	}
 	detail := fmt.Sprintf("no sender was connected for %s; %s", limit, last.Detail)
-	if err := e.Pause(ctx, e.feeding.Campaign.ID, campaign.PauseDisconnected, detail); err != nil {
+	if err := e.Pause(ctx, l.feeding.Campaign.ID, campaign.PauseDisconnected, detail); err != nil {
 		e.log.ErrorContext(ctx, "campaign not paused", "reason", campaign.PauseDisconnected, "err", err)
 	}
 }
 
 // hasWork says whether rows of the campaign wait for the sender. When that
 // cannot be told, it has.
-func (e *engine) hasWork(ctx context.Context, sender campaign.SenderID) bool {
+func (e *engine) hasWork(ctx context.Context, l *lane, sender campaign.SenderID) bool {
 	staged, err := e.store.StagedCount(ctx, sender)
 	if err != nil || staged > 0 {
 		return true
 	}
 	whenever := time.Now().AddDate(1, 0, 0)
-	rows, err := e.store.Pending(ctx, e.feeding.Campaign.ID, sender, whenever, 1)
+	rows, err := e.store.Pending(ctx, l.feeding.Campaign.ID, sender, whenever, 1)
 	return err != nil || len(rows) > 0
 }

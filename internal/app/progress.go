@@ -40,7 +40,7 @@ func (r *run) progress(totals campaign.Totals) Progress {
 		p.StartsIn = c.StartAt.Sub(now)
 	}
 	if c.State == campaign.StateRunning && p.Submitting {
-		p.Holds = r.engine.holds()
+		p.Holds = r.engine.holds(r.lane)
 	}
 	if c.State == campaign.StateRunning && p.Submitting && len(p.Holds) == 0 {
 		p.Silent = r.silent(now)

@@ -107,11 +107,12 @@ func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult,
 	if err != nil {
 		return RunResult{}, err
 	}
-	engine, err := a.startEngine(ctx, provider, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces)
+	engine, err := a.startEngine(ctx, provider)
 	if err != nil {
 		return RunResult{}, err
 	}
-	r := &run{app: a, engine: engine, prepared: p, opts: opts, began: time.Now()}
+	lane := engine.add(ctx, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces)
+	r := &run{app: a, engine: engine, lane: lane, prepared: p, opts: opts, began: time.Now()}
 	result, err := r.loop(ctx)
 	// Draining must not be cut short by the very signal that asked for it.
 	return result, errors.Join(err, engine.stop(context.WithoutCancel(ctx)))
@@ -121,6 +122,7 @@ func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult,
 type run struct {
 	app      *App
 	engine   *engine
+	lane     *lane
 	prepared *Prepared
 	opts     RunOptions
 
@@ -148,6 +150,7 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 	// The engine gets a context of its own: it is stopped in order, not torn
 	// down by the signal.
 	r.engine.run(context.WithoutCancel(ctx))
+	r.engine.open(ctx, r.lane)
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	var asked Control // and not done yet
@@ -164,7 +167,7 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 		select {
 		case <-ctx.Done():
 			return r.end(ctx, ctx.Err())
-		case err := <-r.engine.failed:
+		case err := <-r.lane.failed:
 			return r.end(ctx, err)
 		case asked = <-r.opts.Control:
 		case <-tick.C:
@@ -215,7 +218,7 @@ func (r *run) start(ctx context.Context) error {
 		}
 	}
 	r.revisit(ctx)
-	r.engine.allow(r.prepared.Campaign.State == campaign.StateRunning)
+	r.allow(r.prepared.Campaign.State == campaign.StateRunning)
 	return nil
 }
 
@@ -263,7 +266,7 @@ func (r *run) step(ctx context.Context) (bool, error) {
 		if totals.Unsubmitted() > 0 {
 			return false, nil
 		}
-		r.engine.allow(false)
+		r.allow(false)
 		r.submitted = time.Now()
 		if err := r.transition(ctx, campaign.StateTracking); err != nil {
 			return false, err
@@ -296,7 +299,7 @@ func (r *run) goOn(ctx context.Context) error {
 		return err
 	}
 	r.submitted = time.Time{}
-	r.engine.allow(true)
+	r.allow(true)
 	return nil
 }
 
@@ -361,12 +364,15 @@ func (r *run) control(ctx context.Context, control Control) error {
 		if err := r.transition(ctx, campaign.StateRunning); err != nil {
 			return err
 		}
-		r.engine.allow(true)
+		r.allow(true)
 	case control == ControlResume && r.prepared.Campaign.State == campaign.StateRunning:
-		r.engine.allow(true) // a pause was asked for that a full disk did not take
+		r.allow(true) // a pause was asked for that a full disk did not take
 	}
 	return nil
 }
+
+// allow lets the campaign be fed, or stops that.
+func (r *run) allow(feed bool) { r.engine.allow(r.prepared.Campaign.ID, feed) }
 
 func (r *run) transition(ctx context.Context, to campaign.State) error {
 	c, err := r.app.store.Transition(ctx, r.prepared.Campaign.ID, to, "", "")

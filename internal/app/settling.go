@@ -8,25 +8,26 @@ import (
 	"github.com/herald-campaigns/herald/status"
 )
 
-// unknownPolicies is what is to become of the unknown rows of every campaign
-// that has some: rows of two campaigns may contend for one message.
-func (a *App) unknownPolicies(ctx context.Context, running campaign.Campaign) (map[campaign.ID]campaign.UnknownPolicy, error) {
-	policies := map[campaign.ID]campaign.UnknownPolicy{running.ID: running.Spec.UnknownPolicy}
+// attention is how the unknown rows of campaigns that do not run are looked
+// after: rows of two campaigns may contend for one message. Those that run are
+// lanes.
+func (a *App) attention(ctx context.Context) (map[campaign.ID]status.Attention, error) {
+	attention := map[campaign.ID]status.Attention{}
 	all, err := a.store.AllTotals(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for id, totals := range all {
-		if totals.ByStatus[campaign.StatusUnknown] == 0 || id == running.ID {
+		if totals.ByStatus[campaign.StatusUnknown] == 0 {
 			continue
 		}
-		other, err := a.store.Campaign(ctx, id)
+		c, err := a.store.Campaign(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		policies[id] = other.Spec.UnknownPolicy
+		attention[id] = status.Attention{Policy: c.Spec.UnknownPolicy, FoundOnly: true}
 	}
-	return policies, nil
+	return attention, nil
 }
 
 // settlements writes outcomes, and shows what was accepted to the reconciler,
@@ -58,8 +59,15 @@ type contents struct {
 	feedings map[campaign.ID]campaign.Feeding // compiled once each
 }
 
-func newContents(a *App, running campaign.Feeding) *contents {
-	return &contents{app: a, feedings: map[campaign.ID]campaign.Feeding{running.Campaign.ID: running}}
+func newContents(a *App) *contents {
+	return &contents{app: a, feedings: map[campaign.ID]campaign.Feeding{}}
+}
+
+// put adds a campaign whose template is compiled already.
+func (c *contents) put(feeding campaign.Feeding) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.feedings[feeding.Campaign.ID] = feeding
 }
 
 // Message is what the row's recipient was sent, or not.

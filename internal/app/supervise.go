@@ -72,8 +72,8 @@ func (e *engine) renewStream(ctx context.Context) error {
 	if err := e.conn.EnsureStream(ctx); err != nil {
 		return fmt.Errorf("make the stream anew: %w", err)
 	}
-	for _, sender := range e.senders {
-		e.lost(sender.ID)(ctx, true)
+	for _, l := range e.allLines() {
+		e.lost(l.sender.ID)(ctx, true)
 	}
 	return nil
 }

@@ -22,17 +22,12 @@ func (c Config) schedule() status.Schedule {
 	return s
 }
 
-// reconciling is how unknown rows are settled, those of the campaign that runs
-// above all. In the sandbox time runs faster;
+// reconciling is how unknown rows are settled. In the sandbox time runs faster;
 // it takes a message before it answers or falls silent, so that the length of a
 // call does not matter there.
-func (a *App) reconciling(policies map[campaign.ID]campaign.UnknownPolicy, running campaign.ID) status.ReconcilerConfig {
+func (a *App) reconciling(attention map[campaign.ID]status.Attention) status.ReconcilerConfig {
 	c := a.tuning.reconciler
-	c.FoundOnly = map[campaign.ID]bool{}
-	for id := range policies {
-		c.FoundOnly[id] = id != running
-	}
-	c.Policies, c.Schedule = policies, a.cfg.schedule()
+	c.Attention, c.Schedule = attention, a.cfg.schedule()
 	c.CallTimeout, c.UploadRate = cmp.Or(c.CallTimeout, a.tuning.callTimeout), periskope.UploadRate
 	if a.cfg.Mode == campaign.ModeSandbox {
 		c.SettleFloor = cmp.Or(c.SettleFloor, faster(time.Minute, a.cfg.Sandbox.Speed))
