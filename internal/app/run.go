@@ -57,6 +57,7 @@ type RunResult struct {
 	Duration    time.Duration
 	Accepted    int64 // by this run
 	Interrupted bool  // stopped by ctx after a clean drain
+	Detached    bool  // nobody waits any more, and a service goes on with it
 	TimedOut    bool  // WaitTimeout passed before the wait was over
 	Behind      int64 // TimedOut: messages that had not come as far as asked
 	Unclear     int64 // TimedOut: unknown rows that were still being looked for
@@ -126,6 +127,11 @@ type run struct {
 	prepared *Prepared
 	opts     RunOptions
 
+	// stays says that a service runs it: it is followed to its end, and left as
+	// it is when the service stops.
+	stays   bool
+	counted time.Time // when a service last counted what it still follows
+
 	began     time.Time
 	submitted time.Time // when nothing was left to submit; zero before
 	accepted  int64     // at the start of this run
@@ -147,9 +153,11 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 		}
 	}
 	r.began = time.Now()
-	// The engine gets a context of its own: it is stopped in order, not torn
-	// down by the signal.
-	r.engine.run(context.WithoutCancel(ctx))
+	if !r.stays {
+		// The engine gets a context of its own: it is stopped in order, not torn
+		// down by the signal.
+		r.engine.run(context.WithoutCancel(ctx))
+	}
 	r.engine.open(ctx, r.lane)
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
@@ -172,6 +180,7 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 		case asked = <-r.opts.Control:
 		case <-tick.C:
 		}
+		tick.Reset(r.pulse())
 		err = r.control(ctx, asked)
 		switch {
 		case storage.IsFull(err):
@@ -183,6 +192,17 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 		}
 	}
 }
+
+// pulse is how often the ledger is looked at. Of the campaigns that a service
+// only follows there may be many, and nobody watches.
+func (r *run) pulse() time.Duration {
+	if r.stays && !r.submitted.IsZero() {
+		return followEvery
+	}
+	return progressEvery
+}
+
+const followEvery = 2 * time.Second
 
 // onceThereIsRoom tries what finds the disk full until there is room. It is for
 // what comes before the disk watch runs.
@@ -284,11 +304,28 @@ func (r *run) step(ctx context.Context) (bool, error) {
 	if settled(totals) {
 		return true, r.transition(ctx, campaign.StateCompleted)
 	}
+	if r.stays {
+		return r.followOn(ctx, totals)
+	}
 	arrived := reached(totals, r.opts.Wait) && r.unclear(totals) == 0
 	if arrived || time.Since(r.submitted) > r.opts.WaitTimeout {
 		return true, r.completeIfFollowed(ctx, totals)
 	}
 	return false, nil
+}
+
+// completeEvery is how often a service counts what it still follows of a
+// campaign.
+const completeEvery = 5 * time.Second
+
+// followOn completes a campaign of a service once nothing more can be learned.
+func (r *run) followOn(ctx context.Context, totals campaign.Totals) (bool, error) {
+	if time.Since(r.counted) < completeEvery {
+		return false, nil
+	}
+	r.counted = time.Now()
+	err := r.completeIfFollowed(ctx, totals)
+	return r.prepared.Campaign.State.Over(), err
 }
 
 // goOn sends rows that wait again although everything was submitted: it was
@@ -388,13 +425,15 @@ func (r *run) end(ctx context.Context, cause error) (RunResult, error) {
 	ctx = context.WithoutCancel(ctx)
 	if interrupted {
 		cause = nil
-		if r.prepared.Campaign.State == campaign.StateRunning {
+		if r.prepared.Campaign.State == campaign.StateRunning && !r.stays {
 			err := r.engine.Pause(ctx, r.prepared.Campaign.ID, campaign.PauseInterrupted, "the run was stopped; run the same file again to go on")
 			if err != nil && !storage.IsFull(err) { // else the next run finds out by itself
 				return RunResult{}, err
 			}
 		}
-		r.engine.drain()
+		if !r.stays {
+			r.engine.drain()
+		}
 	}
 	c, err := r.app.store.Campaign(ctx, r.prepared.Campaign.ID)
 	if err != nil {

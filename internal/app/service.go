@@ -1,0 +1,243 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+// Service is an engine that stays: it sends whatever campaigns there are, waits
+// for the starts of scheduled ones, and follows what was sent.
+type Service struct {
+	app      *App
+	provider *provider
+	engine   *engine
+
+	mu       sync.Mutex
+	sendings map[campaign.ID]*sending
+	closed   bool
+	working  sync.WaitGroup
+}
+
+// sending is one campaign in a service's hands.
+type sending struct {
+	run     *run
+	control chan Control
+	cancel  context.CancelFunc
+	done    chan struct{}
+
+	mu     sync.Mutex
+	latest Progress
+	seen   bool  // latest says something
+	err    error // why it ended, once done is closed
+}
+
+// begin sends a prepared campaign, in place of what the service did for it
+// before. It returns when the campaign is on its way.
+func (s *Service) begin(ctx context.Context, p *Prepared, now bool) error {
+	if err := s.release(p.Campaign.ID); err != nil {
+		return err
+	}
+	if !now {
+		if err := s.app.HoldMissed(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := s.app.admit(ctx, p); err != nil {
+		return err
+	}
+	if p.Campaign.State.Over() {
+		return nil
+	}
+	if p.Campaign.State != campaign.StateTracking {
+		if err := s.provider.checkSenders(ctx, p.senders); err != nil {
+			return err
+		}
+	}
+	renderer, err := s.app.renderer(ctx, p.Campaign)
+	if err != nil {
+		return err
+	}
+	// It outlives the request that asked for it.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	one := &sending{control: make(chan Control, 1), cancel: cancel, done: make(chan struct{})}
+	one.run = &run{
+		app: s.app, engine: s.engine, lane: s.engine.add(ctx, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces),
+		prepared: p, began: time.Now(), stays: true,
+		opts: RunOptions{Wait: WaitSettled, WaitTimeout: 10 * 365 * 24 * time.Hour, Now: now, Progress: one.show, Control: one.control},
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		cancel()
+		return errClosing
+	}
+	s.sendings[p.Campaign.ID] = one
+	s.working.Go(func() { s.send(ctx, one) })
+	return nil
+}
+
+var errClosing = &campaign.Error{Code: campaign.CodeUnavailable, What: "the service is stopping", Hint: "start it again with `herald serve`"}
+
+// send sees a campaign to the end of what can be done for it.
+func (s *Service) send(ctx context.Context, one *sending) {
+	defer close(one.done)
+	c := one.run.prepared.Campaign
+	result, err := one.run.loop(ctx)
+	err = errors.Join(err, s.engine.remove(context.WithoutCancel(ctx), one.run.lane))
+	one.mu.Lock()
+	one.err = err
+	one.latest.Campaign, one.latest.Totals, one.seen = result.Campaign, result.Totals, true
+	one.mu.Unlock()
+	log := s.app.log.With("campaign_id", c.ID)
+	switch {
+	case err != nil:
+		log.WarnContext(ctx, "campaign stopped", "err", err)
+	case result.Campaign.State.Over():
+		log.InfoContext(ctx, "campaign ended", "state", result.Campaign.State)
+	}
+	if _, err := s.app.WriteReports(context.WithoutCancel(ctx), c.ID); err != nil {
+		log.WarnContext(ctx, "reports not written", "err", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The ledger tells how it ended, unless it ended in trouble.
+	if s.sendings[c.ID] == one && (err == nil || result.Campaign.State == campaign.StatePaused) {
+		delete(s.sendings, c.ID)
+	}
+}
+
+// show keeps the latest progress for whoever asks.
+func (one *sending) show(p Progress) {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	one.latest, one.seen = p, true
+}
+
+// progress is where the campaign stands, whether the service is done with it,
+// and why, if that was trouble.
+func (one *sending) progress() (p Progress, known, over bool, err error) {
+	select {
+	case <-one.done:
+		over = true
+	default:
+	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return one.latest, one.seen, over, one.err
+}
+
+// release lets go of a campaign, leaving it in the state it is in: another
+// sending follows.
+func (s *Service) release(id campaign.ID) error {
+	s.mu.Lock()
+	one, ok := s.sendings[id]
+	delete(s.sendings, id)
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return errClosing
+	}
+	if ok {
+		one.cancel()
+		<-one.done
+	}
+	return nil
+}
+
+// find is the sending of a campaign; nil when the service does nothing for it.
+func (s *Service) find(id campaign.ID) *sending {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sendings[id]
+}
+
+// takeUp goes on with every campaign that was being sent, waited for its start
+// or was followed when the last process on this directory ended. What is paused
+// waits for a person.
+func (s *Service) takeUp(ctx context.Context) (int, error) {
+	all, err := s.app.store.Campaigns(ctx)
+	if err != nil {
+		return 0, err
+	}
+	taken := 0
+	for _, c := range all {
+		switch c.State {
+		case campaign.StateScheduled, campaign.StateRunning, campaign.StateTracking:
+		default:
+			continue
+		}
+		if err := s.goOn(ctx, c, false); err != nil {
+			// One that cannot be gone on with must not keep the others waiting.
+			s.app.log.WarnContext(ctx, "campaign not taken up", "campaign_id", c.ID, "err", err)
+			continue
+		}
+		taken++
+	}
+	return taken, nil
+}
+
+// goOn sends on with a campaign of the ledger, without its file.
+func (s *Service) goOn(ctx context.Context, c campaign.Campaign, now bool) error {
+	p := &Prepared{Campaign: c, Resumed: true}
+	if err := s.app.senders(ctx, p); err != nil {
+		return err
+	}
+	return s.begin(ctx, p, now)
+}
+
+// Resume lets a paused campaign go on.
+func (s *Service) Resume(ctx context.Context, id campaign.ID) error {
+	c, err := s.app.store.Campaign(ctx, id)
+	if err != nil {
+		return err
+	}
+	switch c.State {
+	case campaign.StatePaused:
+	case campaign.StateRunning, campaign.StateScheduled, campaign.StateTracking:
+		if s.find(id) != nil {
+			return nil // it does
+		}
+	default:
+		return &campaign.Error{
+			Code: campaign.CodeConflict, What: fmt.Sprintf("campaign %q is %s and cannot go on", c.Name, c.State),
+			Hint: "`herald status " + string(id) + "` shows where it stands",
+		}
+	}
+	// A person decides: also about a start that was missed.
+	return s.goOn(ctx, c, c.Reason == campaign.PauseMissedStart)
+}
+
+// Pause stops a campaign until it is resumed.
+func (s *Service) Pause(ctx context.Context, id campaign.ID) error {
+	return s.app.pause(ctx, id, func(ctx context.Context, detail string) error {
+		return s.engine.Pause(ctx, id, campaign.PauseOperator, detail)
+	})
+}
+
+// Cancel ends a campaign for good.
+func (s *Service) Cancel(ctx context.Context, id campaign.ID) (int64, error) {
+	s.engine.allow(id, false)
+	canceled, err := s.app.cancel(ctx, id)
+	if err != nil {
+		return canceled, err
+	}
+	return canceled, s.release(id)
+}
+
+// close stops everything: calls under way come to their end, and the campaigns
+// stay in the state they are in, for the next service to go on with.
+func (s *Service) close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	for _, one := range s.sendings {
+		one.cancel()
+	}
+	s.mu.Unlock()
+	s.working.Wait()
+	return s.engine.stop(ctx)
+}
