@@ -15,24 +15,29 @@ import (
 func (t *terminal) resumeCommand(load loader) *cobra.Command {
 	var afterRestore, yes bool
 	command := &cobra.Command{
-		Use:   "resume --after-restore",
-		Short: "Let a restored copy of the data directory send again",
-		Long: `A data directory that was restored from a backup, or copied, sends nothing:
+		Use:   "resume CAMPAIGN | --after-restore",
+		Short: "Let a paused campaign, or a restored copy, go on",
+		Long: `With a campaign: let the service (` + "`herald serve`" + `) go on with it, whatever it was
+paused for. Without a service, running its file again does the same.
+
+With --after-restore: A data directory that was restored from a backup, or copied, sends nothing:
 whatever was sent after the copy was made still waits in it, and would be sent
 again; campaigns and deltas that were begun later are not in it at all. This
 command says so, says which campaigns wait and about how many people may get a
 message twice, asks, and then lets them go on. Nothing is sent by it: the
-campaigns stay paused until their files are run.
-
-To go on with a campaign that was paused or interrupted, no command of its own
-is needed: run its file again.`,
-		Example: `  herald resume --after-restore
-  herald resume --after-restore --yes      # in a script
-  herald run campaign.yaml                 # goes on with a paused campaign`,
+campaigns stay paused until their files are run.`,
+		Example: `  herald resume "My first campaign"
+  herald resume --after-restore
+  herald resume --after-restore --yes      # in a script`,
 		Args: cobra.ArbitraryArgs, // whoever names a campaign or a folder is told what to do instead
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkResume(afterRestore, args); err != nil {
 				return err
+			}
+			if !afterRestore {
+				return t.managing(cmd, load, func(m app.Manager) (app.CampaignView, error) {
+					return m.ResumeCampaign(cmd.Context(), args[0])
+				})
 			}
 			cfg, err := load(cmd)
 			if err != nil {
@@ -53,14 +58,14 @@ is needed: run its file again.`,
 // checkResume refuses what would release another folder than the one in mind.
 func checkResume(afterRestore bool, args []string) error {
 	switch {
-	case !afterRestore:
+	case !afterRestore && len(args) != 1:
 		return &usageError{
-			err:  errors.New("resume is for restored data directories, with --after-restore"),
-			hint: "to go on with a paused campaign, run its file again: `herald run FILE`",
+			err:  errors.New("resume needs the name of a campaign, or --after-restore for a restored data directory"),
+			hint: "`herald campaigns` lists the campaigns; without a service, run the file again: `herald run FILE`",
 		}
-	case len(args) > 0:
+	case afterRestore && len(args) > 0:
 		return &usageError{
-			err:  fmt.Errorf("resume takes no arguments, and got %q; nothing was changed", strings.Join(args, " ")),
+			err:  fmt.Errorf("resume --after-restore takes no arguments, and got %q; nothing was changed", strings.Join(args, " ")),
 			hint: "name the restored folder with --data-dir: `herald resume --after-restore --data-dir " + shellWord(args[0]) + "`",
 		}
 	}

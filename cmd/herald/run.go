@@ -79,15 +79,26 @@ func (t *terminal) runCampaign(ctx context.Context, cfg app.Config, file string,
 	if !validWait(f.wait) {
 		return &usageError{err: fmt.Errorf("--wait %s: it is one of %s", f.wait, strings.Join(app.Waits(), ", "))}
 	}
-	engine, err := app.Open(ctx, cfg, t.logger(cfg))
+	engine, err := t.open(ctx, cfg, func(ctx context.Context) (*app.App, error) { return app.Open(ctx, cfg, t.logger(cfg)) })
 	if err != nil {
 		return err
 	}
 	err = t.send(ctx, engine, file, f)
-	return errors.Join(err, engine.Close()) //nolint:contextcheck // closing is never canceled
+	return errors.Join(err, engine.Close())
 }
 
-func (t *terminal) send(ctx context.Context, engine *app.App, file string, f sendFlags) error {
+// sender brings a campaign file to its recipients.
+type sender interface {
+	Campaign(ctx context.Context, idOrName string) (app.CampaignView, error)
+	Prepare(ctx context.Context, path string, options app.PrepareOptions) (*app.Prepared, error)
+	HoldMissed(ctx context.Context, p *app.Prepared) error
+	Discard(ctx context.Context, p *app.Prepared) error
+	Run(ctx context.Context, p *app.Prepared, opts app.RunOptions) (app.RunResult, error)
+	WriteReports(ctx context.Context, id app.CampaignID) (*app.Reports, error)
+	Close() error
+}
+
+func (t *terminal) send(ctx context.Context, engine sender, file string, f sendFlags) error {
 	f.file, f.prepare.Stdin = file, t.in
 	prepared, err := engine.Prepare(ctx, file, f.prepare)
 	if err != nil {
@@ -120,7 +131,7 @@ func (t *terminal) send(ctx context.Context, engine *app.App, file string, f sen
 
 // stopped leaves the reports, and the summary for a program, of a campaign
 // that an error stopped. A person is told the error, and how to go on.
-func (t *terminal) stopped(ctx context.Context, engine *app.App, p *app.Prepared) error {
+func (t *terminal) stopped(ctx context.Context, engine sender, p *app.Prepared) error {
 	written, err := engine.WriteReports(ctx, p.Campaign.ID)
 	if err != nil {
 		return err
@@ -269,7 +280,11 @@ func (t *terminal) answer(ctx context.Context) (string, error) {
 
 // finish writes the reports, prints what came out, and turns it into an exit
 // code.
-func (t *terminal) finish(ctx context.Context, engine *app.App, p *app.Prepared, result app.RunResult, f sendFlags) error {
+func (t *terminal) finish(ctx context.Context, engine sender, p *app.Prepared, result app.RunResult, f sendFlags) error {
+	if result.Detached && !t.json {
+		t.detached(p)
+		return &exitError{exitInterrupted}
+	}
 	written, err := engine.WriteReports(ctx, result.Campaign.ID)
 	if err != nil {
 		return err
@@ -299,13 +314,22 @@ func (t *terminal) finish(ctx context.Context, engine *app.App, p *app.Prepared,
 	if !written.Balanced() {
 		return app.Unbalanced(result.Campaign.ID)
 	}
-	if result.Interrupted {
+	if result.Interrupted || result.Detached {
 		return &exitError{exitInterrupted}
 	}
 	if written.Missed() > f.maxFailed {
 		return &exitError{exitPartial}
 	}
 	return nil
+}
+
+// detached says that the campaign goes on without this command, and how to see
+// or stop it.
+func (t *terminal) detached(p *app.Prepared) {
+	t.say("")
+	t.say("The service goes on with it. To watch, or to stop it:")
+	t.say("  %s --watch", t.next("status", p.Campaign.Name))
+	t.say("  %s", t.next("pause", p.Campaign.Name))
 }
 
 // stoppedWaiting says what the run was still waiting for.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -57,7 +56,7 @@ Listing works beside a run. --assume-sent and --resend need it stopped first
 			if !f.assumeSent && !f.resend {
 				return t.reading(cmd, load, func(a *app.App) error { return t.listUnknowns(cmd.Context(), a, args[0], f.full) })
 			}
-			return t.deciding(cmd, load, func(a *app.App) error { return t.resolve(cmd.Context(), a, args[0], f) })
+			return t.managed(cmd, load, func(with through) error { return t.resolve(cmd.Context(), with, args[0], f) })
 		},
 	}
 	flags := command.Flags()
@@ -73,17 +72,10 @@ Listing works beside a run. --assume-sent and --resend need it stopped first
 	return command
 }
 
-// deciding runs a command that notes what a person decides.
-func (t *terminal) deciding(cmd *cobra.Command, load loader, decide func(*app.App) error) error {
-	cfg, err := load(cmd)
-	if err != nil {
-		return err
-	}
-	a, err := app.OpenToDecide(cmd.Context(), cfg, t.logger(cfg))
-	if err != nil {
-		return err
-	}
-	return errors.Join(decide(a), a.Close())
+// decider notes what a person decides about unknown rows.
+type decider interface {
+	Unknowns(ctx context.Context, name string) (*app.Unknowns, error)
+	Resolve(ctx context.Context, u *app.Unknowns, rows []app.UnknownView, decision app.Resolving, dryRun bool) (*app.Resolved, error)
 }
 
 func (t *terminal) listUnknowns(ctx context.Context, a *app.App, name string, full bool) error {
@@ -157,7 +149,7 @@ func (t *terminal) stranded(u *app.Unknowns) {
 	t.say("  %s", t.next("run", u.File()))
 }
 
-func (t *terminal) resolve(ctx context.Context, a *app.App, name string, f unknownFlags) error {
+func (t *terminal) resolve(ctx context.Context, a decider, name string, f unknownFlags) error {
 	u, err := a.Unknowns(ctx, name)
 	if err != nil {
 		return err

@@ -49,6 +49,9 @@ type Config struct {
 		PerSecond float64 `koanf:"per_second"` // status requests a second
 	} `koanf:"poll"`
 
+	// Listen is where `herald serve` answers, host:port.
+	Listen string `koanf:"listen"`
+
 	NATS struct {
 		Storage string `koanf:"storage"` // memory or file
 	} `koanf:"nats"`
@@ -73,6 +76,7 @@ func defaults() map[string]any {
 		"sandbox.speed":      100.0,
 		"sandbox.seed":       1,
 		"poll.per_second":    0.0,
+		"listen":             "127.0.0.1:8484",
 		"nats.storage":       "memory",
 		"log.level":          "warn",
 		"log.format":         "auto",
@@ -93,6 +97,7 @@ func environment() []variable {
 		{"HERALD_SANDBOX_SPEED", "sandbox.speed", "times faster than life (default 100)"},
 		{"HERALD_SANDBOX_SEED", "sandbox.seed", "same seed, same run (default 1)"},
 		{"HERALD_POLL_PER_SECOND", "poll.per_second", "status requests a second (default 2)"},
+		{"HERALD_LISTEN", "listen", "where herald serve answers (default 127.0.0.1:8484)"},
 		{"HERALD_NATS_STORAGE", "nats.storage", "memory (default) or file"},
 		{"HERALD_LOG_LEVEL", "log.level", "debug, info, warn (default) or error"},
 		{"HERALD_LOG_FORMAT", "log.format", "auto (default), text or json"},
@@ -105,7 +110,6 @@ var notYet = map[string]string{ //nolint:gochecknoglobals // a table
 	"periskope.webhook_key": "webhooks",
 	"database.url":          "PostgreSQL",
 	"nats.url":              "an external NATS cluster",
-	"listen":                "`herald serve`",
 }
 
 // ConfigSource says where configuration comes from besides the defaults.

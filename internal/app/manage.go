@@ -86,9 +86,13 @@ func (a *App) cancel(ctx context.Context, id campaign.ID) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if c.State == campaign.StateCompleted {
+	totals, err := a.store.Totals(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	if c.State == campaign.StateCompleted || c.State == campaign.StateTracking && totals.Unsubmitted() == 0 {
 		return 0, &campaign.Error{
-			Code: campaign.CodeConflict, What: fmt.Sprintf("campaign %q is completed: there is nothing left to cancel", c.Name),
+			Code: campaign.CodeConflict, What: fmt.Sprintf("everything of campaign %q is sent: there is nothing left to cancel", c.Name),
 			Hint: "nothing was changed",
 		}
 	}

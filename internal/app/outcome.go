@@ -10,6 +10,9 @@ import (
 // problems one by one.
 type InputError = campaign.InputError
 
+// CampaignID names a campaign.
+type CampaignID = campaign.ID
+
 // ImportSummary is what an import came to.
 type ImportSummary = campaign.ImportSummary
 

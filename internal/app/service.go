@@ -156,6 +156,13 @@ func (s *Service) find(id campaign.ID) *sending {
 	return s.sendings[id]
 }
 
+// count is how many campaigns are in the service's hands.
+func (s *Service) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sendings)
+}
+
 // takeUp goes on with every campaign that was being sent, waited for its start
 // or was followed when the last process on this directory ended. What is paused
 // waits for a person.

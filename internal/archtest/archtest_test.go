@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"internal/archtest":   {},
 	"internal/app": {
 		"campaign", "templates", "ratelimit", "periskope", "stream", "dispatcher", "status", "storage", "report",
-		"sandbox", "internal/gateway", "internal/natsd", "examples",
+		"sandbox", "web", "internal/gateway", "internal/natsd", "examples",
 	},
 	"examples":   {},
 	"cmd/herald": {"internal/app"},
