@@ -1,0 +1,343 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/sandbox"
+)
+
+// serving is a service under test, with a command beside it.
+type serving struct {
+	th     *theater
+	app    *App
+	info   ServiceInfo
+	remote *Remote
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+// serve starts a service on the theater's data directory.
+func (th *theater) serve() *serving {
+	th.t.Helper()
+	th.cfg.Listen = "127.0.0.1:0"
+	s := &serving{th: th, app: th.open(), ended: make(chan error, 1)}
+	var ctx context.Context
+	ctx, s.stop = context.WithCancel(th.t.Context())
+	ready := make(chan ServiceInfo, 1)
+	go func() { s.ended <- s.app.Serve(ctx, ServeOptions{Ready: func(info ServiceInfo) { ready <- info }}) }()
+	select {
+	case s.info = <-ready:
+	case err := <-s.ended:
+		th.t.Fatalf("serve: %v", err)
+	}
+	var err error
+	s.remote, err = Through(th.t.Context(), th.cfg, slog.New(slog.DiscardHandler))
+	check(th.t, err)
+	if s.remote == nil {
+		th.t.Fatal("a command does not find the service")
+	}
+	return s
+}
+
+// end stops the service, and checks the books.
+func (s *serving) end() {
+	s.th.t.Helper()
+	check(s.th.t, s.remote.Close())
+	s.stop()
+	check(s.th.t, <-s.ended)
+	s.th.audit(s.app)
+	check(s.th.t, s.app.Close())
+}
+
+// campaign writes the file of a campaign of its own, to these rows.
+func (th *theater) campaign(name string, from, to int, more string) string {
+	th.t.Helper()
+	th.write(name+".csv", rows(from, to))
+	return th.write(name+".yaml", fmt.Sprintf("name: %s\nrecipients: { csv: %s.csv, phone: phone }\n", name, name)+
+		"message: { text: \"Hi {{ name }} from "+name+"\" }\nsenders: [\""+testSender+"\"]\n"+more)
+}
+
+// until waits for a campaign to be in a state.
+func (s *serving) until(id campaign.ID, want func(CampaignView) bool) CampaignView {
+	s.th.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		v, err := s.remote.Campaign(s.th.t.Context(), string(id))
+		check(s.th.t, err)
+		if want(v) {
+			return v
+		}
+		if time.Now().After(deadline) {
+			s.th.t.Fatalf("campaign %s is %s (%s), %d waiting; the log:\n%s", v.Name, v.State, v.Detail, v.Waiting(), s.th.log)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case err := <-s.ended:
+			s.th.t.Fatalf("the service ended: %v", err)
+		}
+	}
+}
+
+func isIn(state campaign.State) func(CampaignView) bool {
+	return func(v CampaignView) bool { return v.State == state }
+}
+
+// start has the service send a file, and does not wait for it.
+func (s *serving) start(file string) campaign.ID {
+	s.th.t.Helper()
+	p, err := s.remote.Prepare(s.th.t.Context(), file, PrepareOptions{})
+	check(s.th.t, err)
+	_, err = ask[bool](s.th.t.Context(), s.remote, "start", starting{Campaign: p.Campaign.ID})
+	check(s.th.t, err)
+	return p.Campaign.ID
+}
+
+// TestServiceSendsSeveralCampaigns from one sender at once: they take turns,
+// and nobody is lost or repeated.
+func TestServiceSendsSeveralCampaigns(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	// A window of 50 rows is in the stream at a time.
+	slow := "pace: { rate: 10/s, in_flight: 2 }\n"
+	first, second := th.campaign("first", 1, 80, slow), th.campaign("second", 81, 100, slow)
+	s := th.serve()
+	defer s.end()
+	one, two := s.start(first), s.start(second)
+	over := func(v CampaignView) bool { return v.State == campaign.StateCompleted }
+	s.until(two, over)
+	// Ledger order alone would have the second wait for all of the first.
+	if v, err := s.remote.Campaign(t.Context(), string(one)); err != nil || v.State != campaign.StateRunning {
+		t.Errorf("when the second was over, the first was %s: %v", v.State, err)
+	}
+	s.until(one, over)
+	turns := 0
+	last := ""
+	for _, a := range th.sim.Acceptances() {
+		_, name, _ := strings.Cut(a.Body, " from ")
+		if name != last {
+			turns++
+			last = name
+		}
+	}
+	if turns < 4 {
+		t.Errorf("the campaigns took %d turns: one waited for the other", turns)
+	}
+}
+
+// TestRunThroughAService is `herald run` beside `herald serve`.
+func TestRunThroughAService(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	file := th.text(50, "")
+	s := th.serve()
+	defer s.end()
+	shown := 0
+	p, err := s.remote.Prepare(t.Context(), file, PrepareOptions{})
+	check(t, err)
+	if p.Plan.Messages != 50 || p.Imported == nil || p.Imported.Good != 50 || len(p.SenderNames()) != 1 {
+		t.Fatalf("prepared %+v", p)
+	}
+	result, err := s.remote.Run(t.Context(), p, RunOptions{Wait: WaitSent, Progress: func(Progress) { shown++ }})
+	check(t, err)
+	if result.Totals.AtLeastSent() != 50 || result.Accepted > 50 || shown == 0 {
+		t.Errorf("sent %d, %d of them by this run, progress shown %d times", result.Totals.AtLeastSent(), result.Accepted, shown)
+	}
+	written, err := s.remote.WriteReports(t.Context(), p.Campaign.ID)
+	check(t, err)
+	if !written.Balanced() {
+		t.Error("the report does not balance")
+	}
+	// Again: nobody gets anything twice (the books are checked at the end).
+	again, err := s.remote.Prepare(t.Context(), file, PrepareOptions{})
+	check(t, err)
+	if !again.Resumed || again.Plan.Messages != 0 {
+		t.Errorf("prepared again: resumed %t, %d to send", again.Resumed, again.Plan.Messages)
+	}
+	if _, err := s.remote.Run(t.Context(), again, RunOptions{Wait: WaitSent}); err != nil {
+		t.Errorf("run again: %v", err)
+	}
+}
+
+// TestServiceGivesBackWhatNobodyConfirmed: a question that was answered with no.
+func TestServiceGivesBackWhatNobodyConfirmed(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	file := th.text(5, "")
+	s := th.serve()
+	defer s.end()
+	p, err := s.remote.Prepare(t.Context(), file, PrepareOptions{})
+	check(t, err)
+	if _, err := s.remote.Prepare(t.Context(), file, PrepareOptions{}); campaign.CodeOf(err) != campaign.CodeConflict {
+		t.Errorf("a second terminal was told %v, want a conflict", err)
+	}
+	check(t, s.remote.Discard(t.Context(), p))
+	if _, err := s.remote.Campaign(t.Context(), "A test"); campaign.CodeOf(err) != campaign.CodeNotFound {
+		t.Errorf("the campaign is still there: %v", err)
+	}
+	if n := len(th.sim.Acceptances()); n != 0 {
+		t.Errorf("%d messages were sent", n)
+	}
+}
+
+// TestServicePausesResumesAndCancels campaigns, by the words of another
+// process.
+func TestServicePausesResumesAndCancels(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	file := th.campaign("slow", 1, 400, "pace: { rate: 50/s, in_flight: 2 }\n")
+	s := th.serve()
+	defer s.end()
+	id := s.start(file)
+	s.until(id, func(v CampaignView) bool { return v.Waiting() < 395 })
+	v, err := s.remote.PauseCampaign(t.Context(), "slow")
+	check(t, err)
+	if v.State != campaign.StatePaused || v.Reason != campaign.PauseOperator {
+		t.Errorf("paused: %s, %s", v.State, v.Reason)
+	}
+	left := v.Waiting()
+	if _, err := s.remote.ResumeCampaign(t.Context(), "slow"); err != nil {
+		t.Fatal(err)
+	}
+	s.until(id, func(v CampaignView) bool { return v.Waiting() < left-5 })
+	_, canceled, err := s.remote.CancelCampaign(t.Context(), string(id))
+	check(t, err)
+	v = s.until(id, isIn(campaign.StateCanceled))
+	if canceled == 0 || v.Waiting() != 0 {
+		t.Errorf("canceled %d rows, %d still wait", canceled, v.Waiting())
+	}
+	if _, err := s.remote.ResumeCampaign(t.Context(), string(id)); campaign.CodeOf(err) != campaign.CodeConflict {
+		t.Errorf("a canceled campaign was resumed: %v", err)
+	}
+}
+
+// TestServiceGoesOnAfterAStop with what it was sending, and leaves alone what a
+// person paused.
+func TestServiceGoesOnAfterAStop(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	running := th.campaign("running", 1, 150, "pace: { rate: 50/s, in_flight: 2 }\n")
+	paused := th.campaign("paused", 301, 450, "pace: { rate: 50/s, in_flight: 2 }\n")
+	s := th.serve()
+	one, two := s.start(running), s.start(paused)
+	s.until(two, func(v CampaignView) bool { return v.Waiting() < 148 })
+	_, err := s.remote.PauseCampaign(t.Context(), string(two))
+	check(t, err)
+	s.end()
+
+	s = th.serve()
+	if s.info.Campaigns != 1 {
+		t.Errorf("took up %d campaigns, want the one that was not paused", s.info.Campaigns)
+	}
+	s.until(one, isIn(campaign.StateCompleted))
+	if v := s.until(two, isIn(campaign.StatePaused)); v.Waiting() == 0 {
+		t.Error("the paused campaign was sent")
+	}
+	check(t, func() error { _, err := s.remote.ResumeCampaign(t.Context(), string(two)); return err }())
+	s.until(two, isIn(campaign.StateCompleted))
+	s.end()
+}
+
+// TestServiceStartsWhenItsTimeHasCome and not before.
+func TestServiceStartsWhenItsTimeHasCome(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	start := time.Now().Truncate(time.Second).Add(2 * time.Second)
+	file := th.campaign("later", 1, 5, "schedule: { start: "+start.Format(time.RFC3339)+" }\npace: { rate: unlimited }\n")
+	s := th.serve()
+	id := s.start(file)
+	s.until(id, isIn(campaign.StateScheduled))
+	s.end() // a restart before the start loses nothing
+
+	s = th.serve()
+	defer s.end()
+	s.until(id, isIn(campaign.StateCompleted))
+	for _, a := range th.sim.Acceptances() {
+		if a.At.Before(start) {
+			t.Errorf("a message was sent %s too early", start.Sub(a.At))
+		}
+	}
+}
+
+// TestLinePaceIsTheStrictest of the campaigns that share a sender: promise P9.
+func TestLinePaceIsTheStrictest(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	th.cfg.Senders = map[string]campaign.Pace{testSender: {Rate: campaign.Rate{Count: 40, Per: time.Second}}}
+	first := th.campaign("first", 1, 60, "pace: { rate: unlimited, in_flight: 8 }\n")
+	second := th.campaign("second", 61, 120, "pace: { rate: unlimited, in_flight: 8 }\n")
+	s := th.serve()
+	defer s.end()
+	one, two := s.start(first), s.start(second)
+	s.until(one, isIn(campaign.StateCompleted))
+	s.until(two, isIn(campaign.StateCompleted))
+	accepted := th.sim.Acceptances()
+	for i := range accepted {
+		n := 0
+		for _, b := range accepted[i:] {
+			if b.At.Sub(accepted[i].At) < time.Second {
+				n++
+			}
+		}
+		if n > 42 {
+			t.Fatalf("%d messages in one second, and the sender's rate is 40", n)
+		}
+	}
+}
+
+// TestServiceIsForThisMachineAlone: without the key nobody gets an answer, and
+// what a killed service left behind is not taken for one.
+func TestServiceIsForThisMachineAlone(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	s := th.serve()
+	for _, header := range []string{"", "Bearer ", "Bearer wrong"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.remote.at.URL+"hello", http.NoBody)
+		check(t, err)
+		request.Header.Set("Authorization", header)
+		response, err := http.DefaultClient.Do(request)
+		check(t, err)
+		check(t, response.Body.Close())
+		if response.StatusCode != http.StatusUnauthorized {
+			t.Errorf("with %q the service answered %d", header, response.StatusCode)
+		}
+	}
+	info, err := os.Stat(filepath.Join(th.cfg.DataDir, addressFile))
+	check(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the key can be read with mode %v", info.Mode().Perm())
+	}
+	left, err := os.ReadFile(filepath.Join(th.cfg.DataDir, addressFile))
+	check(t, err)
+	s.end()
+	if _, err := os.Stat(filepath.Join(th.cfg.DataDir, addressFile)); err == nil {
+		t.Error("the service left its address behind")
+	}
+	check(t, os.WriteFile(filepath.Join(th.cfg.DataDir, addressFile), left, 0o600)) // as kill -9 does
+	if gone, err := Through(t.Context(), th.cfg, slog.New(slog.DiscardHandler)); gone != nil || err != nil {
+		t.Errorf("a service that is gone was found: %v, %v", gone, err)
+	}
+}
+
+// TestServiceRefusesAFileWithItsProblems, the way it is refused without one.
+func TestServiceRefusesAFileWithItsProblems(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, func(c *sandbox.Config) { c.Phones = nil })
+	file := th.text(5, "")
+	check(t, os.WriteFile(filepath.Join(th.dir, "recipients.csv"), []byte("phone,name\n9.19876E+11,Asha\n"), 0o600))
+	s := th.serve()
+	defer s.end()
+	_, err := s.remote.Prepare(t.Context(), file, PrepareOptions{})
+	if problems := Problems(err); problems == nil || !slices.ContainsFunc(problems.Problems, func(p campaign.Problem) bool { return p.Line == 2 }) {
+		t.Errorf("refused with %v, want the line of the row", err)
+	}
+}
