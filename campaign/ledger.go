@@ -27,6 +27,11 @@ type Observation struct {
 	// comes by itself (webhook, send) leaves the schedule alone when it is
 	// zero. A settled row is never asked for again, whatever it says.
 	NextPoll time.Time
+
+	// Former says that the evidence is about an earlier attempt that was given
+	// up (Located.Former). Then only proof that the message went out counts: the
+	// row has been sent again since, or is about to be.
+	Former bool
 }
 
 // Event is one line of a campaign's timeline: what happened to it, in the
