@@ -143,6 +143,7 @@ func (s *Store) UpdatePlan(ctx context.Context, id campaign.ID, spec campaign.Sp
 		if _, err := t.exec(ctx, "UPDATE campaigns SET spec = ?, start_at = ? WHERE n = ?", string(encoded), millis(startAt), number); err != nil {
 			return struct{}{}, err
 		}
+		delete(t.reports, number)
 		return struct{}{}, t.note(ctx, number, campaign.Event{Kind: campaign.EventPlan})
 	})
 	return s.fail(fmt.Sprintf("update the plan of campaign %s", id), err)
@@ -247,6 +248,11 @@ func (t *tx) transit(ctx context.Context, c campaign.Campaign, to campaign.State
 	if err != nil {
 		return err
 	}
+	if c.State != to {
+		if err := t.reportState(ctx, number, c.State, to, reason, detail); err != nil {
+			return err
+		}
+	}
 	return t.note(ctx, number, campaign.Event{Kind: campaign.EventState, From: c.State, To: to, Reason: reason, Detail: detail})
 }
 
@@ -288,6 +294,7 @@ func (t *tx) deleteCampaign(ctx context.Context, number int64) error {
 		"DELETE FROM progress WHERE campaign_n = ?",
 		"DELETE FROM attempts WHERE campaign_n = ?",
 		"DELETE FROM imports WHERE campaign_n = ?",
+		"DELETE FROM notices WHERE campaign_n = ?",
 		"DELETE FROM events WHERE campaign_n = ?",
 		"DELETE FROM campaigns WHERE n = ?",
 	} {
@@ -314,6 +321,26 @@ func (s *Store) number(ctx context.Context, id campaign.ID) (int64, error) {
 	}
 	s.campaigns.Store(id, n)
 	return n, nil
+}
+
+// campaignID is the reverse of number; 0 has "".
+func (s *Store) campaignID(ctx context.Context, number int64) (campaign.ID, error) {
+	if number == 0 {
+		return "", nil
+	}
+	if id, ok := s.campaignIDs.Load(number); ok {
+		return id.(campaign.ID), nil //nolint:forcetypeassert // only ids are stored
+	}
+	var id campaign.ID
+	err := s.readers.GetContext(ctx, &id, s.readers.Rebind("SELECT id FROM campaigns WHERE n = ?"), number)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", campaign.ErrNotFound
+	}
+	if err != nil {
+		return "", err
+	}
+	s.campaignIDs.Store(number, id)
+	return id, nil
 }
 
 // selecter is what a pool and a transaction have in common for reading.

@@ -15,7 +15,9 @@ import (
 //
 // It is granted only to the row's current generation, under the sender's
 // current lease, while the campaign runs, within the caps. Otherwise the
-// answer says why not and nothing has changed.
+// answer says why not and nothing has changed, but for one thing: the row of a
+// chat that has opted out becomes skipped. So no intent follows an opt-out that
+// is in the ledger (promise P12).
 func (s *Store) Claim(ctx context.Context, intent campaign.Intent) (campaign.Claim, error) {
 	task := intent.Task
 	fail := func(err error) error {
@@ -51,7 +53,8 @@ func (t *tx) claim(ctx context.Context, number, sender int64, in campaign.Intent
 		UPDATE recipients SET status = 'submitting', attempt = attempt + 1, epoch = ?, claimed_at = ?, body_hash = ?
 		WHERE campaign_n = ? AND seq = ? AND gen = ? AND status = 'staged' AND sender_n = ?
 		  AND EXISTS (SELECT 1 FROM leases WHERE sender_n = ? AND epoch = ? AND expires_at > ?)
-		  AND EXISTS (SELECT 1 FROM campaigns WHERE n = ? AND state = 'running')`,
+		  AND EXISTS (SELECT 1 FROM campaigns WHERE n = ? AND state = 'running')
+		  AND NOT EXISTS (SELECT 1 FROM suppressions WHERE chat = recipients.chat)`,
 		in.Epoch, now, in.Task.BodyHash,
 		number, in.Task.Seq, in.Task.Gen, sender,
 		sender, in.Epoch, now, number)
@@ -97,12 +100,14 @@ func (t *tx) refusal(ctx context.Context, number, sender int64, in campaign.Inte
 		owner  int64
 		state  campaign.State
 		leases int
+		out    int
 	)
 	err := t.row(ctx, `
 		SELECT r.status, r.skip_reason, r.gen, r.sender_n, c.state,
-		  (SELECT COUNT(*) FROM leases l WHERE l.sender_n = ? AND l.epoch = ? AND l.expires_at > ?)
+		  (SELECT COUNT(*) FROM leases l WHERE l.sender_n = ? AND l.epoch = ? AND l.expires_at > ?),
+		  (SELECT COUNT(*) FROM suppressions p WHERE p.chat = r.chat)
 		FROM recipients r JOIN campaigns c ON c.n = r.campaign_n WHERE r.campaign_n = ? AND r.seq = ?`,
-		sender, in.Epoch, now, number, in.Task.Seq).Scan(&row.Status, &row.Skip, &gen, &owner, &state, &leases)
+		sender, in.Epoch, now, number, in.Task.Seq).Scan(&row.Status, &row.Skip, &gen, &owner, &state, &leases, &out)
 	refuse := func(r campaign.Refusal) (campaign.Claim, error) { return campaign.Claim{Refused: r}, nil }
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -113,6 +118,12 @@ func (t *tx) refusal(ctx context.Context, number, sender int64, in campaign.Inte
 		return refuse(campaign.RefusedOptOut)
 	case row.Status != campaign.StatusStaged, gen != in.Task.Gen, owner != sender:
 		return refuse(campaign.RefusedStale)
+	case out > 0 && !state.Over():
+		_, err := t.skip(ctx, number, campaign.Skip{Seq: in.Task.Seq, Reason: campaign.SkipOptedOut})
+		if err != nil {
+			return campaign.Claim{}, err
+		}
+		return refuse(campaign.RefusedOptOut)
 	case state != campaign.StateRunning:
 		return refuse(campaign.RefusedCampaign)
 	case leases == 0:

@@ -146,6 +146,7 @@ type observed struct {
 	standing
 	FailClass   campaign.FailClass
 	Detail      string
+	SenderN     int64
 	ClaimedAt   int64
 	QueueID     string
 	UniqueID    string
@@ -162,10 +163,10 @@ type observed struct {
 func (t *tx) observe(ctx context.Context, number int64, o campaign.Observation, firstPoll int64) error {
 	var row observed
 	err := t.row(ctx, `
-		SELECT status, skip_reason, fail_reason, fail_class, detail, claimed_at, queue_id, unique_id, message_id,
+		SELECT status, skip_reason, fail_reason, fail_class, detail, sender_n, claimed_at, queue_id, unique_id, message_id,
 		  queued_at, sent_at, delivered_at, read_at, failed_at, next_poll_at, polls
 		FROM recipients WHERE campaign_n = ? AND seq = ?`, number, o.Seq).
-		Scan(&row.Status, &row.Skip, &row.Fail, &row.FailClass, &row.Detail, &row.ClaimedAt, &row.QueueID, &row.UniqueID, &row.MessageID,
+		Scan(&row.Status, &row.Skip, &row.Fail, &row.FailClass, &row.Detail, &row.SenderN, &row.ClaimedAt, &row.QueueID, &row.UniqueID, &row.MessageID,
 			&row.QueuedAt, &row.SentAt, &row.DeliveredAt, &row.ReadAt, &row.FailedAt, &row.NextPollAt, &row.Polls)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
@@ -176,7 +177,10 @@ func (t *tx) observe(ctx context.Context, number int64, o campaign.Observation, 
 	if row.ClaimedAt == 0 { // never sent: the evidence is forged, or about something else
 		return nil
 	}
-	if o.QueueID != "" && row.QueueID == "" {
+	if o.Former, err = t.isFormer(ctx, number, row, o); err != nil {
+		return err
+	}
+	if o.QueueID != "" && row.QueueID == "" && !o.Former {
 		taken, err := t.queueIDTaken(ctx, number, o.Seq, o.QueueID)
 		if err != nil {
 			return err
@@ -204,6 +208,10 @@ func (t *tx) observe(ctx context.Context, number int64, o campaign.Observation, 
 	}
 	if next.standing != row.standing {
 		t.move(number, row.standing, next.standing, 1)
+		t.actMove(row.SenderN, row.Status, next.Status)
+		if err := t.reportRow(ctx, number, o.Seq, next.standing); err != nil {
+			return err
+		}
 	}
 	if row.Status == campaign.StatusSkipped && next.Status != campaign.StatusSkipped {
 		if err := t.readdress(ctx, number, o.Seq); err != nil {
@@ -212,13 +220,33 @@ func (t *tx) observe(ctx context.Context, number int64, o campaign.Observation, 
 	}
 	if row.QueuedAt == 0 && next.QueuedAt != 0 {
 		t.accept(number, next.QueuedAt)
+		t.act(row.SenderN, activityAccepted)
 	}
 	return nil
+}
+
+// isFormer says whether evidence is about an attempt that was given up. Only
+// evidence with ids can be found out; the caller may know it besides.
+func (t *tx) isFormer(ctx context.Context, number int64, row observed, o campaign.Observation) (bool, error) {
+	current := o.QueueID != "" && o.QueueID == row.QueueID || o.UniqueID != "" && o.UniqueID == row.UniqueID
+	if o.Former || current || o.QueueID == "" && o.UniqueID == "" {
+		return o.Former, nil
+	}
+	var n int
+	err := t.row(ctx, "SELECT COUNT(*) FROM former_ids WHERE id IN (?, ?) AND id <> '' AND campaign_n = ? AND seq = ?",
+		o.QueueID, o.UniqueID, number, o.Seq).Scan(&n)
+	return n > 0, err
 }
 
 // fold is the row after the evidence.
 func (r observed) fold(o campaign.Observation, now, firstPoll int64) observed {
 	was := r
+	if o.Former {
+		if o.Status.Merge(campaign.StatusSent) != o.Status { // of failed and what comes before it
+			return r
+		}
+		o.QueueID, o.UniqueID, o.NextPoll = "", "", time.Time{}
+	}
 	if o.Status.Evident() {
 		r.Status = was.Status.Merge(o.Status)
 	}
@@ -233,8 +261,10 @@ func (r observed) fold(o campaign.Observation, now, firstPoll int64) observed {
 		if r.QueuedAt == 0 {
 			r.QueuedAt = was.ClaimedAt // the call is the best that is known
 		}
-	} else if o.Detail != "" && (o.Status == "" || o.Status == r.Status) {
-		r.Detail = o.Detail
+	} else if o.Detail != "" && o.Source == campaign.EvidenceWebhook && o.Status == r.Status {
+		r.Detail = max(r.Detail, o.Detail) // any one of them, as long as no order matters
+	} else if o.Detail != "" && o.Source != campaign.EvidenceWebhook && (o.Status == "" || o.Status == r.Status) {
+		r.Detail = o.Detail // we asked: the latest answer is the best
 	}
 	r.schedule(o, was, now, firstPoll)
 	return r
@@ -247,7 +277,9 @@ func (r *observed) become(o campaign.Observation, was observed) {
 		// Taken, and then given up by the provider: sending it again is a
 		// person's decision.
 		r.Fail, r.FailClass = campaign.FailProvider, campaign.FailPermanent
-		r.Detail = cmp.Or(o.Detail, was.Detail)
+		if o.Source != campaign.EvidenceWebhook {
+			r.Detail = cmp.Or(o.Detail, was.Detail)
+		}
 	}
 }
 

@@ -245,21 +245,33 @@ func (s *Store) Skip(ctx context.Context, id campaign.ID, rows []campaign.Skip) 
 		}
 		var skipped int64
 		for _, row := range rows {
-			to := standing{Status: campaign.StatusSkipped, Skip: row.Reason}
-			for _, from := range []standing{pending, inStream} {
-				n, err := t.exec(ctx, `
-					UPDATE recipients SET status = 'skipped', skip_reason = ?, detail = ?, addressed = 0, not_before = 0
-					WHERE campaign_n = ? AND seq = ? AND status = ?`, row.Reason, row.Detail, number, row.Seq, from.Status)
-				if err != nil {
-					return 0, err
-				}
-				t.move(number, from, to, n)
-				skipped += n
+			n, err := t.skip(ctx, number, row)
+			if err != nil {
+				return 0, err
 			}
+			skipped += n
 		}
 		return skipped, nil
 	})
 	return n, s.fail(fmt.Sprintf("skip rows of campaign %s", id), err)
+}
+
+// skip skips one row if it waits, and says how many it skipped.
+func (t *tx) skip(ctx context.Context, number int64, row campaign.Skip) (int64, error) {
+	to := standing{Status: campaign.StatusSkipped, Skip: row.Reason}
+	for _, from := range []standing{pending, inStream} {
+		n, err := t.exec(ctx, `
+			UPDATE recipients SET status = 'skipped', skip_reason = ?, detail = ?, addressed = 0, not_before = 0
+			WHERE campaign_n = ? AND seq = ? AND status = ?`, row.Reason, row.Detail, number, row.Seq, from.Status)
+		if err != nil {
+			return 0, err
+		}
+		if n > 0 {
+			t.move(number, from, to, n)
+			return n, t.reportRow(ctx, number, row.Seq, to)
+		}
+	}
+	return 0, nil
 }
 
 // Cancel moves every row that waits, in the ledger or in the stream, to

@@ -70,8 +70,8 @@ func encodeStrings(list []string) (string, error) {
 // statements save calls into the driver, and this many parameters are far
 // below every engine's limit.
 const (
-	importColumns = `campaign_n, seq, import_n, line, addressed, sender_n, status, skip_reason, chat, detail, record`
-	importMarks   = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	importColumns = `campaign_n, seq, import_n, line, addressed, sender_n, status, skip_reason, chat, detail, variant, record`
+	importMarks   = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	importRows    = 40
 )
 
@@ -82,8 +82,8 @@ var (
 
 // AddRecipients adds a batch of an unfinished import in one transaction: all
 // rows or none. Of a recipient it reads Seq, Import, Line, Record, Chat,
-// Sender, Status (pending or skipped), SkipReason and Detail. Two sendable
-// rows of one chat are refused as a conflict. Batches of 5,000 to 10,000 rows
+// Sender, Status (pending or skipped), SkipReason, Detail and Variant. Two
+// sendable rows of one chat are refused as a conflict. Batches of 5,000 to 10,000 rows
 // are the fastest.
 func (s *Store) AddRecipients(ctx context.Context, id campaign.ID, batch []campaign.Recipient) error {
 	if len(batch) == 0 {
@@ -138,7 +138,7 @@ func (s *Store) encodeBatch(ctx context.Context, number int64, batch []campaign.
 			addressed = 1
 		}
 		args = append(args, number, r.Seq, r.Import, r.Line, addressed, sender, string(r.Status), string(r.SkipReason),
-			string(r.Chat), r.Detail, record)
+			string(r.Chat), r.Detail, r.Variant, record)
 		sums.count(number, at, 1)
 	}
 	sums.counts[countKey{number, countImport, strconv.Itoa(batch[0].Import)}] += int64(len(batch))

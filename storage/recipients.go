@@ -15,7 +15,8 @@ import (
 
 const recipientColumns = `seq, import_n, line, record, chat, sender_n, status, skip_reason, fail_reason, fail_class, detail, resolution,
 	gen, attempt, not_before, staged_at, claimed_at, body_hash, queue_id, unique_id, message_id, queue_position,
-	queued_at, sent_at, delivered_at, read_at, failed_at`
+	queued_at, sent_at, delivered_at, read_at, failed_at,
+	variant, replies, replied_at, reply, vote, voted_at, vote_moves, opted_out`
 
 type recipientRow struct {
 	standing
@@ -43,6 +44,8 @@ type recipientRow struct {
 	DeliveredAt   int64               `db:"delivered_at"`
 	ReadAt        int64               `db:"read_at"`
 	FailedAt      int64               `db:"failed_at"`
+	Variant       string              `db:"variant"`
+	answers
 }
 
 func (s *Store) recipient(ctx context.Context, id campaign.ID, r recipientRow) (campaign.Recipient, error) {
@@ -58,6 +61,13 @@ func (s *Store) recipient(ctx context.Context, id campaign.ID, r recipientRow) (
 		QueueID: r.QueueID, UniqueID: r.UniqueID, MessageID: r.MessageID, QueuePosition: r.QueuePosition,
 		QueuedAt: moment(r.QueuedAt), SentAt: moment(r.SentAt), DeliveredAt: moment(r.DeliveredAt),
 		ReadAt: moment(r.ReadAt), FailedAt: moment(r.FailedAt),
+		Variant: r.Variant, Replies: r.Replies, RepliedAt: moment(r.RepliedAt), Reply: r.Reply,
+		VotedAt: moment(r.VotedAt), VoteMoves: r.VoteMoves, OptedOut: moment(r.OptedOut),
+	}
+	if r.Vote != "" {
+		if err := json.Unmarshal([]byte(r.Vote), &out.Vote); err != nil {
+			return out, fmt.Errorf("decode the vote of row %d: %w", r.Seq, err)
+		}
 	}
 	if err := json.Unmarshal([]byte(r.Record), &out.Record); err != nil {
 		return out, fmt.Errorf("decode row %d: %w", r.Seq, err)

@@ -35,7 +35,7 @@ func (s *Store) Recover(ctx context.Context, alone bool) (Recovery, error) {
 	return found, s.fail("recover the ledger", err)
 }
 
-const submittingQuery = `SELECT r.campaign_n, r.seq, r.gen, r.attempt, r.claimed_at, r.epoch, COALESCE(l.epoch, 0) AS lease_epoch
+const submittingQuery = `SELECT r.campaign_n, r.seq, r.sender_n, r.gen, r.attempt, r.claimed_at, r.epoch, COALESCE(l.epoch, 0) AS lease_epoch
 	FROM recipients r LEFT JOIN leases l ON l.sender_n = r.sender_n WHERE r.status = 'submitting'`
 
 // orphans moves calls that nobody will settle to unknown. There are never more
@@ -43,6 +43,7 @@ const submittingQuery = `SELECT r.campaign_n, r.seq, r.gen, r.attempt, r.claimed
 func (t *tx) orphans(ctx context.Context, all bool) (int64, error) {
 	var rows []struct {
 		rowKey
+		SenderN    int64 `db:"sender_n"`
 		Gen        int64 `db:"gen"`
 		Attempt    int   `db:"attempt"`
 		ClaimedAt  int64 `db:"claimed_at"`
@@ -72,6 +73,10 @@ func (t *tx) orphans(ctx context.Context, all bool) (int64, error) {
 			return 0, err
 		}
 		t.move(row.Campaign, submitting, unknown, 1)
+		t.act(row.SenderN, activityUnknown)
+		if err := t.reportRow(ctx, row.Campaign, row.Seq, unknown); err != nil {
+			return 0, err
+		}
 		n++
 	}
 	return n, nil

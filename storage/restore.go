@@ -223,7 +223,7 @@ func (s *Store) endRun() error {
 
 // transact runs one operation before there is a writer.
 func (s *Store) transact(ctx context.Context, op operation) error {
-	return cause((&writer{pool: s.pool, now: s.now}).transact(ctx, &request{op: op}))
+	return cause((&writer{pool: s.pool, now: s.now, reports: map[int64]report{}}).transact(ctx, &request{op: op}))
 }
 
 // holdRestored keeps that the ledger is restored, and pauses what could send. A ledger

@@ -48,8 +48,12 @@ func (s *Store) Settle(ctx context.Context, st campaign.Settlement) (campaign.St
 		st.To, st.Refund = campaign.StatusUnknown, false
 		st.Outcome.Detail = cmp.Or(st.Outcome.Detail, "the answer of the API proves nothing")
 	}
+	sender, err := s.senderNumber(ctx, st.Task.Sender)
+	if err != nil {
+		return "", fail(err)
+	}
 	got, err := write(ctx, s, func(ctx context.Context, t *tx) (campaign.Status, error) {
-		return t.settle(ctx, number, st, s.config.FirstPoll.Milliseconds())
+		return t.settle(ctx, number, sender, st, s.config.FirstPoll.Milliseconds())
 	})
 	if err == nil && got == "" {
 		err = conflict("", "the row was handed over again")
@@ -83,8 +87,8 @@ type settled struct {
 }
 
 // settle returns the row's status, or "" when the row had moved on.
-func (t *tx) settle(ctx context.Context, number int64, st campaign.Settlement, firstPoll int64) (campaign.Status, error) {
-	done, err := t.settleAccepted(ctx, number, st, firstPoll)
+func (t *tx) settle(ctx context.Context, number, sender int64, st campaign.Settlement, firstPoll int64) (campaign.Status, error) {
+	done, err := t.settleAccepted(ctx, number, sender, st, firstPoll)
 	if done || err != nil {
 		return campaign.StatusQueued, err
 	}
@@ -131,7 +135,7 @@ func (t *tx) settle(ctx context.Context, number int64, st campaign.Settlement, f
 // settleAccepted is the way nearly every call takes, in two statements: it was
 // accepted under a queue_id of its own, and the row still is the claimed one.
 // False says that it is not so, and nothing has changed.
-func (t *tx) settleAccepted(ctx context.Context, number int64, st campaign.Settlement, firstPoll int64) (bool, error) {
+func (t *tx) settleAccepted(ctx context.Context, number, sender int64, st campaign.Settlement, firstPoll int64) (bool, error) {
 	if st.To != campaign.StatusQueued || st.Refund {
 		return false, nil
 	}
@@ -151,6 +155,10 @@ func (t *tx) settleAccepted(ctx context.Context, number int64, st campaign.Settl
 	}
 	t.move(number, submitting, standing{Status: campaign.StatusQueued}, 1)
 	t.accept(number, ended)
+	t.act(sender, activityAccepted)
+	if err := t.reportRow(ctx, number, st.Task.Seq, standing{Status: campaign.StatusQueued}); err != nil {
+		return false, err
+	}
 	return true, t.recordAttempt(ctx, number, st)
 }
 
@@ -220,6 +228,7 @@ func (t *tx) applyOutcome(
 			  queue_id = ?, unique_id = ?, queue_position = ?, queued_at = ?, next_poll_at = ?`+fromHere,
 			append([]any{st.Outcome.QueueID, st.Outcome.UniqueID, st.Outcome.QueuePosition, ended, ended + firstPoll}, here...)...)
 		t.accept(number, ended)
+		t.act(row.SenderN, activityAccepted)
 		if err == nil && row.Status == campaign.StatusSkipped {
 			err = t.readdress(ctx, number, st.Task.Seq)
 		}
@@ -242,6 +251,12 @@ func (t *tx) applyOutcome(
 		return "", err
 	}
 	t.move(number, row.standing, to, 1)
+	t.actMove(row.SenderN, row.Status, to.Status)
+	if to.Status != row.Status {
+		if err := t.reportRow(ctx, number, st.Task.Seq, to); err != nil {
+			return "", err
+		}
+	}
 	if !st.Refund || st.To != campaign.StatusPending {
 		return to.Status, nil
 	}

@@ -76,9 +76,10 @@ type Store struct {
 	run     instance // the file INSTANCE since this run began
 
 	// Numbers of ids and the reverse never change, so they are looked up once.
-	campaigns sync.Map // campaign.ID → int64
-	senders   sync.Map // campaign.SenderID → int64
-	senderIDs sync.Map // int64 → campaign.Sender
+	campaigns   sync.Map // campaign.ID → int64
+	campaignIDs sync.Map // int64 → campaign.ID
+	senders     sync.Map // campaign.SenderID → int64
+	senderIDs   sync.Map // int64 → campaign.Sender
 
 	closeOnce sync.Once
 	closeErr  error
@@ -199,7 +200,7 @@ func (s *Store) closePools() error {
 func (s *Store) Dir() string { return filepath.Dir(s.config.Path) }
 
 // IntegrityCheck reads the whole database and compares the counters of every
-// campaign with its rows. It is for tests and for an operator in doubt: a
+// campaign with its rows, and what rows say of answers with the answers. It is for tests and for an operator in doubt: a
 // million rows take seconds.
 func (s *Store) IntegrityCheck(ctx context.Context) error {
 	if err := checkPages(ctx, s.readers, "PRAGMA integrity_check"); err != nil {
@@ -219,6 +220,9 @@ func (s *Store) IntegrityCheck(ctx context.Context) error {
 				Code: campaign.CodeInternal,
 				What: fmt.Sprintf("campaign %s: the totals kept and the rows differ: %s", c.ID, diff),
 			}
+		}
+		if err := s.checkAnswers(ctx, c.ID); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -28,16 +28,18 @@ func (s *Store) AllTotals(ctx context.Context) (map[campaign.ID]campaign.Totals,
 	}
 	err := s.readers.SelectContext(ctx, &rows, `
 		SELECT c.id, t.kind, t.key, t.n FROM counters t JOIN campaigns c ON c.n = t.campaign_n
-		WHERE t.kind IN ('status', 'skip', 'fail')`)
+		WHERE t.kind IN ('status', 'skip', 'fail', 'answer')`)
 	if err != nil {
 		return nil, s.fail("read the totals of all campaigns", err)
 	}
 	all := map[campaign.ID]campaign.Totals{}
 	for _, r := range rows {
-		if _, ok := all[r.ID]; !ok {
-			all[r.ID] = newTotals()
+		totals, ok := all[r.ID]
+		if !ok {
+			totals = newTotals()
 		}
-		r.addTo(all[r.ID])
+		r.addTo(&totals)
+		all[r.ID] = totals
 	}
 	return all, nil
 }
@@ -85,7 +87,7 @@ type counterRow struct {
 	N    int64  `db:"n"`
 }
 
-func (r counterRow) addTo(t campaign.Totals) {
+func (r counterRow) addTo(t *campaign.Totals) {
 	if r.N == 0 {
 		return
 	}
@@ -96,6 +98,15 @@ func (r counterRow) addTo(t campaign.Totals) {
 		t.Skipped[campaign.SkipReason(r.Key)] += r.N
 	case countFail:
 		t.Failed[campaign.FailReason(r.Key)] += r.N
+	case countAnswer:
+		switch r.Key {
+		case answerReplied:
+			t.Replied += r.N
+		case answerOptedOut:
+			t.OptedOut += r.N
+		case answerVoted:
+			t.Voted += r.N
+		}
 	}
 }
 
@@ -103,9 +114,9 @@ func readTotals(ctx context.Context, q selecter, number int64) (campaign.Totals,
 	var rows []counterRow
 	totals := newTotals()
 	err := q.SelectContext(ctx, &rows, q.Rebind(
-		"SELECT kind, key, n FROM counters WHERE campaign_n = ? AND kind IN ('status', 'skip', 'fail')"), number)
+		"SELECT kind, key, n FROM counters WHERE campaign_n = ? AND kind IN ('status', 'skip', 'fail', 'answer')"), number)
 	for _, r := range rows {
-		r.addTo(totals)
+		r.addTo(&totals)
 	}
 	return totals, err
 }
@@ -115,7 +126,7 @@ func (t *tx) totals(ctx context.Context, number int64) (campaign.Totals, error) 
 	totals, err := readTotals(ctx, t, number)
 	for key, n := range t.counts {
 		if key.campaign == number {
-			counterRow{key.kind, key.key, n}.addTo(totals)
+			counterRow{key.kind, key.key, n}.addTo(&totals)
 		}
 	}
 	return totals, err
@@ -124,14 +135,22 @@ func (t *tx) totals(ctx context.Context, number int64) (campaign.Totals, error) 
 func recount(ctx context.Context, q selecter, number int64) (campaign.Totals, error) {
 	var rows []struct {
 		standing
-		N int64 `db:"n"`
+		N        int64 `db:"n"`
+		Replied  int64 `db:"replied"`
+		OptedOut int64 `db:"opted"`
+		Voted    int64 `db:"voted"`
 	}
 	totals := newTotals()
 	err := q.SelectContext(ctx, &rows, q.Rebind(`
-		SELECT status, skip_reason, fail_reason, COUNT(*) AS n FROM recipients WHERE campaign_n = ?
+		SELECT status, skip_reason, fail_reason, COUNT(*) AS n,
+		  SUM(CASE WHEN replies > 0 THEN 1 ELSE 0 END) AS replied,
+		  SUM(CASE WHEN opted_out > 0 THEN 1 ELSE 0 END) AS opted,
+		  SUM(CASE WHEN vote <> '' THEN 1 ELSE 0 END) AS voted
+		FROM recipients WHERE campaign_n = ?
 		GROUP BY status, skip_reason, fail_reason`), number)
 	for _, r := range rows {
 		totals.ByStatus[r.Status] += r.N
+		totals.Replied, totals.OptedOut, totals.Voted = totals.Replied+r.Replied, totals.OptedOut+r.OptedOut, totals.Voted+r.Voted
 		if r.Skip != "" {
 			totals.Skipped[r.Skip] += r.N
 		}
@@ -159,6 +178,9 @@ func differences(kept, counted campaign.Totals) string {
 	for reason := range mergeKeys(kept.Failed, counted.Failed) {
 		note("failed as "+string(reason), kept.Failed[reason], counted.Failed[reason])
 	}
+	note(answerReplied, kept.Replied, counted.Replied)
+	note(answerOptedOut, kept.OptedOut, counted.OptedOut)
+	note(answerVoted, kept.Voted, counted.Voted)
 	return strings.Join(list, "; ")
 }
 

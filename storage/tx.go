@@ -25,6 +25,9 @@ type tx struct {
 	windows  map[int64]*window // by sender; what its caps look back over
 	grants   map[int64]int64   // sender → time of its latest intent
 	accepted map[int64]span    // campaign → first and latest acceptance
+	activity map[activityKey]int64
+
+	reports map[int64]report // the writer's; where campaigns report to
 }
 
 // countKey names a counter.
@@ -40,15 +43,24 @@ const (
 	countFail   = "fail"
 	countImport = "import"
 	countMinute = "minute"
+	countAnswer = "answer"
+)
+
+// The keys of countAnswer: how many rows have one.
+const (
+	answerReplied  = "replied"
+	answerOptedOut = "opted_out"
+	answerVoted    = "voted"
 )
 
 type span struct{ first, last int64 }
 
-func newTx(conn *sqlx.Conn, clock func() int64) *tx {
+func newTx(conn *sqlx.Conn, clock func() int64, reports map[int64]report) *tx {
 	return &tx{
 		Conn: conn, clock: clock,
 		counts: map[countKey]int64{}, usage: map[usageKey]int64{}, windows: map[int64]*window{},
-		grants: map[int64]int64{}, accepted: map[int64]span{},
+		grants: map[int64]int64{}, accepted: map[int64]span{}, activity: map[activityKey]int64{},
+		reports: reports,
 	}
 }
 
@@ -129,6 +141,9 @@ func (t *tx) flush(ctx context.Context) error {
 		if err := t.addUsage(ctx, key, t.usage[key]); err != nil {
 			return err
 		}
+	}
+	if err := t.addActivity(ctx); err != nil {
+		return err
 	}
 	for _, sender := range slices.Sorted(maps.Keys(t.grants)) {
 		if _, err := t.exec(ctx, "UPDATE leases SET last_grant = ? WHERE sender_n = ?", t.grants[sender], sender); err != nil {

@@ -125,5 +125,9 @@ func (t *tx) addUsage(ctx context.Context, key usageKey, n int64) error {
 // forgetUsage drops what no cap looks back to any more.
 func (t *tx) forgetUsage(ctx context.Context, sender, now int64) error {
 	_, err := t.exec(ctx, "DELETE FROM sender_usage WHERE sender_n = ? AND minute < ?", sender, now/minuteMillis-2*dayMinutes)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "DELETE FROM sender_activity WHERE sender_n = ? AND minute < ?", sender, now/minuteMillis-2*dayMinutes)
 	return err
 }

@@ -21,6 +21,10 @@ type writer struct {
 	pool *sqlx.DB
 	now  func() int64
 
+	// reports is read and written by operations alone, which run one at a time.
+	// It is emptied when one is rolled back, with what that one had put in.
+	reports map[int64]report
+
 	mu     sync.Mutex // guards queue and closed; held for appends and swaps only
 	queue  []*request
 	closed bool
@@ -42,7 +46,7 @@ type request struct {
 }
 
 func newWriter(ctx context.Context, pool *sqlx.DB, now func() int64) *writer {
-	w := &writer{pool: pool, now: now, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	w := &writer{pool: pool, now: now, reports: map[int64]report{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go w.run(context.WithoutCancel(ctx))
 	return w
 }
@@ -197,7 +201,7 @@ func (w *writer) transact(ctx context.Context, group ...*request) (err error) {
 	if _, err := conn.ExecContext(ctx, beginWrite); err != nil {
 		return err
 	}
-	t := newTx(conn, w.now)
+	t := newTx(conn, w.now, w.reports)
 	for _, r := range group {
 		if err := r.op(ctx, t); err != nil {
 			return w.rollback(ctx, conn, &operationError{err})
@@ -218,5 +222,6 @@ func (w *writer) transact(ctx context.Context, group ...*request) (err error) {
 // fails the next BEGIN.
 func (w *writer) rollback(ctx context.Context, conn *sqlx.Conn, cause error) error {
 	_, _ = conn.ExecContext(ctx, "ROLLBACK")
+	clear(w.reports)
 	return cause
 }

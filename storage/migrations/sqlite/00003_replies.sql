@@ -6,12 +6,13 @@
 -- +goose Up
 
 -- What people answered, of each row: derived from replies, ballots and
--- consents in the transaction that changes those, never counted up.
+-- consents in the transaction that changes those, never counted up. A vote is a
+-- JSON array, '' without one.
 ALTER TABLE recipients ADD COLUMN variant    TEXT    NOT NULL DEFAULT '';
 ALTER TABLE recipients ADD COLUMN replies    INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE recipients ADD COLUMN replied_at BIGINT  NOT NULL DEFAULT 0;
 ALTER TABLE recipients ADD COLUMN reply      TEXT    NOT NULL DEFAULT '';
-ALTER TABLE recipients ADD COLUMN vote       TEXT    NOT NULL DEFAULT ''; -- JSON array; '' without a vote
+ALTER TABLE recipients ADD COLUMN vote       TEXT    NOT NULL DEFAULT '';
 ALTER TABLE recipients ADD COLUMN voted_at   BIGINT  NOT NULL DEFAULT 0;
 ALTER TABLE recipients ADD COLUMN vote_moves INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE recipients ADD COLUMN opted_out  BIGINT  NOT NULL DEFAULT 0;
@@ -22,10 +23,11 @@ CREATE INDEX recipients_by_unique_id ON recipients (unique_id) WHERE unique_id <
 -- Ids of attempts that were given up and followed by another: late evidence
 -- about them still finds its row.
 CREATE TABLE former_ids (
-  id         TEXT   PRIMARY KEY NOT NULL, -- a queue id or a unique id
+  id         TEXT   PRIMARY KEY NOT NULL, -- a queue id, unique id or message id
   campaign_n BIGINT NOT NULL,
   seq        BIGINT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX former_ids_by_row ON former_ids (campaign_n, seq);
 
 -- Webhook deliveries: kept whole until they are folded into the ledger, then
 -- only their key, to know a repetition.
@@ -38,7 +40,7 @@ CREATE TABLE deliveries (
   parked    BIGINT NOT NULL DEFAULT 0      -- waits for its row since then
 );
 CREATE INDEX deliveries_new    ON deliveries (n)      WHERE body IS NOT NULL AND parked = 0;
-CREATE INDEX deliveries_parked ON deliveries (parked) WHERE body IS NOT NULL AND parked > 0;
+CREATE INDEX deliveries_parked ON deliveries (n, parked) WHERE body IS NOT NULL AND parked > 0;
 CREATE INDEX deliveries_done   ON deliveries (received) WHERE body IS NULL;
 
 -- Inbound messages. The id is the provider's, so that a message that comes by
@@ -61,7 +63,8 @@ CREATE TABLE replies (
 CREATE INDEX replies_by_row ON replies (campaign_n, seq, at) WHERE campaign_n > 0;
 CREATE INDEX replies_to_review ON replies (at) WHERE wish = 'review' AND decided = '';
 
--- Every decision about a chat's consent, in any order; consent is what holds.
+-- Every decision about a chat's consent, in any order, under the spelling it
+-- came with. The latest over all spellings of a chat holds.
 CREATE TABLE consents (
   chat       TEXT   NOT NULL,
   at         BIGINT NOT NULL,
@@ -73,30 +76,42 @@ CREATE TABLE consents (
   learned    BIGINT NOT NULL,
   PRIMARY KEY (chat, at, wish)
 ) WITHOUT ROWID;
+CREATE INDEX consents_by_row ON consents (campaign_n, seq) WHERE campaign_n > 0;
 
--- Chats that must not be written to: those whose latest decision is an opt-out.
+-- Chats that must not be written to, in every spelling that is known of them:
+-- those whose latest decision is an opt-out. Derived from consents and
+-- chat_aliases; a claim asks here and nowhere else.
 CREATE TABLE suppressions (
   chat    TEXT   PRIMARY KEY NOT NULL,
-  at      BIGINT NOT NULL,
-  learned BIGINT NOT NULL
+  at      BIGINT NOT NULL
 ) WITHOUT ROWID;
 
--- WhatsApp's own spelling of a chat, where it differs from the rows'.
+-- Two spellings of one chat: WhatsApp's own, and the rows'.
 CREATE TABLE chat_aliases (
-  alias TEXT PRIMARY KEY NOT NULL,
-  chat  TEXT NOT NULL
+  alias TEXT NOT NULL,
+  chat  TEXT NOT NULL,
+  PRIMARY KEY (alias, chat)
 ) WITHOUT ROWID;
-CREATE INDEX chat_aliases_by_chat ON chat_aliases (chat);
+CREATE INDEX chat_aliases_by_chat ON chat_aliases (chat, alias);
 
--- What each voter had chosen at each time that was seen; the latest holds.
+-- The votes on a poll message as they were at each time they were seen, all
+-- voters together: whoever is missing had none. The latest holds.
 CREATE TABLE ballots (
   campaign_n BIGINT NOT NULL,
   seq        BIGINT NOT NULL,
-  voter      TEXT   NOT NULL,
   as_of      BIGINT NOT NULL,
-  options    TEXT   NOT NULL,              -- JSON array; [] is withdrawn
-  at         BIGINT NOT NULL DEFAULT 0,
-  PRIMARY KEY (campaign_n, seq, voter, as_of)
+  votes      TEXT   NOT NULL,              -- JSON array in the order of the voters
+  PRIMARY KEY (campaign_n, seq, as_of)
+) WITHOUT ROWID;
+
+-- What came of each sender's messages, by the minute it was learned. Calls are
+-- in sender_usage.
+CREATE TABLE sender_activity (
+  sender_n BIGINT NOT NULL,
+  minute   BIGINT NOT NULL,
+  kind     TEXT   NOT NULL,
+  n        BIGINT NOT NULL,
+  PRIMARY KEY (sender_n, minute, kind)
 ) WITHOUT ROWID;
 
 -- How far each look through the provider's lists has come.
@@ -133,10 +148,10 @@ CREATE TABLE notices (
 CREATE INDEX notices_due ON notices (next_at) WHERE next_at > 0;
 CREATE INDEX notices_by_campaign ON notices (campaign_n, created);
 
--- What was last seen of a sender's phone.
+-- What was last seen of a sender's phone: in that state since, and looked at last.
 ALTER TABLE senders ADD COLUMN phone_state    TEXT   NOT NULL DEFAULT '';
-ALTER TABLE senders ADD COLUMN phone_since    BIGINT NOT NULL DEFAULT 0; -- in that state
-ALTER TABLE senders ADD COLUMN phone_seen     BIGINT NOT NULL DEFAULT 0; -- looked at last
+ALTER TABLE senders ADD COLUMN phone_since    BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE senders ADD COLUMN phone_seen     BIGINT NOT NULL DEFAULT 0;
 
 -- counters gets a kind for answers. SQLite cannot change a CHECK; the table has
 -- a few hundred rows.
