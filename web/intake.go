@@ -104,7 +104,7 @@ func (in *intake) commit(batch []*arrival) {
 	cancel()
 	if err != nil {
 		in.log.Error("webhook deliveries could not be kept; the provider sends them again",
-			slog.Int("deliveries", len(batch)), slog.Any("error", err))
+			slog.Int("deliveries", len(batch)), slog.Any("err", err))
 	} else {
 		in.figures.kept(fresh, len(batch)-fresh)
 	}

@@ -78,7 +78,7 @@ func (s *Server) refuseBody(w http.ResponseWriter, err error) {
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, raw []byte) (Event, bool) {
 	if err := s.cfg.Verify(raw, r.Header.Get(s.cfg.SignatureHeader)); err != nil {
 		if s.figures.forged() {
-			s.log.Warn("refused webhook deliveries that are not signed with the signing key; either the key is wrong, or somebody tries", slog.Any("error", err))
+			s.log.Warn("refused webhook deliveries that are not signed with the signing key; either the key is wrong, or somebody tries", slog.Any("err", err))
 		}
 		problem(w, http.StatusUnauthorized, "forged", "not signed with the signing key")
 		return Event{}, false
@@ -86,7 +86,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, raw []byte) (Even
 	event, err := s.cfg.Read(raw)
 	if err != nil {
 		s.figures.count(&s.figures.Unreadable)
-		s.log.Warn("a signed webhook delivery is not readable", slog.Any("error", err))
+		s.log.Warn("a signed webhook delivery is not readable", slog.Any("err", err))
 		problem(w, http.StatusBadRequest, "unreadable", "not the JSON of an event")
 		return Event{}, false
 	}

@@ -91,7 +91,7 @@ func (s *Server) Start(address string) error {
 func (s *Server) serve(listener net.Listener) {
 	defer close(s.served)
 	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		s.log.Error("no longer listening", slog.Any("error", err))
+		s.log.Error("no longer listening", slog.Any("err", err))
 	}
 }
 

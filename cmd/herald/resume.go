@@ -20,12 +20,12 @@ func (t *terminal) resumeCommand(load loader) *cobra.Command {
 		Long: `With a campaign: let the service (` + "`herald serve`" + `) go on with it, whatever it was
 paused for. Without a service, running its file again does the same.
 
-With --after-restore: A data directory that was restored from a backup, or copied, sends nothing:
-whatever was sent after the copy was made still waits in it, and would be sent
-again; campaigns and deltas that were begun later are not in it at all. This
-command says so, says which campaigns wait and about how many people may get a
-message twice, asks, and then lets them go on. Nothing is sent by it: the
-campaigns stay paused until their files are run.`,
+With --after-restore: a data directory that was restored from a backup, or
+copied, sends nothing. Whatever was sent after the copy was made still waits in
+it, and would be sent again; campaigns and deltas that were begun later are not
+in it at all. This command says so, says which campaigns wait and about how many
+people may get a message twice, asks, and then lets them go on. Nothing is sent
+by it: the campaigns stay paused until their files are run.`,
 		Example: `  herald resume "My first campaign"
   herald resume --after-restore
   herald resume --after-restore --yes      # in a script`,

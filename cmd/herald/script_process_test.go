@@ -43,7 +43,7 @@ func background(ts *testscript.TestScript, name string, tty bool, args []string)
 	for _, name := range []string{
 		"PATH", "HOME", "TMPDIR", "TZ", "TERM", "NO_COLOR", "CLICOLOR_FORCE", "GOCOVERDIR",
 		"HERALD_MODE", "HERALD_DATA_DIR", "HERALD_PERISKOPE_BASE_URL", "HERALD_PERISKOPE_TOKEN",
-		"HERALD_SANDBOX_SPEED", "HERALD_LOG_LEVEL",
+		"HERALD_SANDBOX_SPEED", "HERALD_LOG_LEVEL", "HERALD_LISTEN",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			p.command.Env = append(p.command.Env, name+"="+value)

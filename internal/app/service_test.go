@@ -135,7 +135,7 @@ func TestServiceSendsSeveralCampaigns(t *testing.T) {
 func TestRunThroughAService(t *testing.T) {
 	t.Parallel()
 	th := newTheater(t, nil)
-	file := th.text(50, "")
+	file := th.text(50, "pace: { rate: 100/s, in_flight: 8 }\n")
 	s := th.serve()
 	defer s.end()
 	shown := 0
@@ -143,6 +143,9 @@ func TestRunThroughAService(t *testing.T) {
 	check(t, err)
 	if p.Plan.Messages != 50 || p.Imported == nil || p.Imported.Good != 50 || len(p.SenderNames()) != 1 {
 		t.Fatalf("prepared %+v", p)
+	}
+	if p.Plan.Duration != 490*time.Millisecond {
+		t.Errorf("the command was told that 50 messages at 100/s take %s", p.Plan.Duration)
 	}
 	result, err := s.remote.Run(t.Context(), p, RunOptions{Wait: WaitSent, Progress: func(Progress) { shown++ }})
 	check(t, err)
