@@ -45,6 +45,9 @@ type Config struct {
 	// Outcomes are the odds for numbers that are not magic. Nil means
 	// DefaultOutcomes.
 	Outcomes *Outcomes
+	// People are the odds that those numbers reply, opt out and vote. Zero:
+	// they never do.
+	People People
 
 	// Service is the mean time one text occupies its phone, ±30 %. Default
 	// 3 s. Media add their size at 1 MiB/s.
@@ -68,8 +71,14 @@ type Config struct {
 	// 35 s, just above a client's usual 30.
 	Hang time.Duration
 
-	// Journal is the path of a file that keeps accepted messages, phone
-	// states and webhooks across restarts. Empty: memory only. One process
+	// Webhooks says how events reach the URLs registered with POST /webhooks.
+	// Only URLs on this machine get any: loopback.
+	Webhooks Webhooks
+	// WebhookFaults are the webhook faults from the start on.
+	WebhookFaults WebhookFaults
+
+	// Journal is the path of a file that keeps accepted messages, what people
+	// did with them, phone states and webhooks across restarts. Empty: memory only. One process
 	// at a time may use it.
 	Journal string
 	// MaxJobs is how many messages are kept; the oldest are forgotten, and
@@ -178,6 +187,8 @@ type Wire struct {
 	CanonicalChatsOnly  bool         // messages of a chat are listed by the id WhatsApp knows it by, and no other
 	WebhookArray        bool         // POST /webhooks always answers an array
 	RejectSpecEvents    bool         // message.sent/.delivered/.read/.failed: 422 on subscribing
+	PollsByVoter        bool         // poll_results is voter → option → time instead of option → voter → time
+	PollsSilent         bool         // a vote makes no message.updated: only reading the message shows it
 }
 
 var (
@@ -204,6 +215,7 @@ func (c Config) withDefaults() Config {
 	if c.Latency.Max < c.Latency.Min {
 		c.Latency.Max = c.Latency.Min
 	}
+	c.Webhooks = c.Webhooks.withDefaults()
 	if c.Outcomes == nil {
 		o := DefaultOutcomes()
 		c.Outcomes = &o
@@ -281,6 +293,17 @@ func (c Config) validate() error {
 		if p < 0 || p > 1 {
 			return fmt.Errorf("sandbox: Outcomes.%s is %g, want a probability from 0 to 1", name, p)
 		}
+	}
+	for name, p := range map[string]float64{"Reply": c.People.Reply, "Stop": c.People.Stop, "Vote": c.People.Vote} {
+		if p < 0 || p > 1 {
+			return fmt.Errorf("sandbox: People.%s is %g, want a probability from 0 to 1", name, p)
+		}
+	}
+	if err := c.Webhooks.validate(); err != nil {
+		return fmt.Errorf("sandbox: Webhooks: %w", err)
+	}
+	if err := c.WebhookFaults.validate(); err != nil {
+		return fmt.Errorf("sandbox: WebhookFaults: %w", err)
 	}
 	seen := map[string]bool{}
 	for i, p := range c.Phones {

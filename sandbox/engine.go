@@ -27,15 +27,22 @@ type engine struct {
 	accepted uint64
 	journal  *journal // nil: none
 	observer observer // nil: none
+	agenda   agenda
+	inbox    []*inbound // what people wrote, oldest first
+	byID     map[string]*inbound
+	onHooks  func() // called when webhooks changed; nil while the journal is replayed
+	wrote    uint64 // messages ever put in by hand, for their ids
 }
 
 // observer is told what happens to messages, in time order per phone, under
-// the engine's lock: it must not call back. Delivery and reading are not
-// announced: their times follow from the job once it has left the queue.
-// Webhook delivery is meant to be one; engine.next tells it when to look.
+// the engine's lock: it must not call back. Webhooks are one; engine.next
+// tells when something will happen that it should hear of.
 type observer interface {
 	accepted(j *job)
-	left(j *job) // sent or failed, at j.leftAt
+	left(j *job)                        // sent or failed, at j.leftAt
+	ticked(j *job, what tick, at int64) // ack 2, delivered or read
+	said(m *inbound)                    // somebody wrote
+	voted(j *job)                       // somebody voted, changed or withdrew a vote
 	phoneChanged(l *line)
 }
 
@@ -59,10 +66,18 @@ func newEngine(cfg *Config) (*engine, error) {
 func (e *engine) clear() {
 	e.lines, e.byPhone = nil, map[string]*line{}
 	e.casts, e.hooks, e.accepted = map[string][]uint64{}, nil, 0
+	e.agenda, e.inbox, e.byID = nil, nil, map[string]*inbound{}
 	e.jobs.clear()
 	now := e.now()
 	for _, p := range e.cfg.Phones {
 		e.addLine(p, now)
+	}
+	e.hooksChanged()
+}
+
+func (e *engine) hooksChanged() {
+	if e.onHooks != nil {
+		e.onHooks()
 	}
 }
 
@@ -80,7 +95,7 @@ func (e *engine) time() time.Time {
 }
 
 func (e *engine) addLine(p Phone, now int64) *line {
-	l := &line{phone: p, state: connected, since: now, born: now, chats: map[string]uint64{}}
+	l := &line{phone: p, state: connected, since: now, born: now, chats: map[string]uint64{}, said: map[string][]*inbound{}}
 	if p.Disconnected {
 		l.state = disconnected
 	}
@@ -146,6 +161,7 @@ func (e *engine) accept(l *line, m message) (receipt, error) {
 	if l.state != connected && e.cfg.OnDisconnected == DisconnectedFail {
 		f.Reason = reasonDisconnected
 	}
+	f.Conduct = drawConduct(e.cfg, l.phone.Number, m.chat, nth, m.more)
 	rec := record{
 		Op: opAccept, At: now, Seq: e.jobs.next, Phone: l.phone.Number, Chat: m.chat, Body: m.body,
 		More: m.more, Ready: after(now, f.Pickup+int64(m.wait)), Fate: &f,
@@ -228,27 +244,33 @@ func (e *engine) left(j *job) {
 	if e.observer != nil {
 		e.observer.left(j)
 	}
+	e.plan(j)
 }
 
-// next is the first moment at which a phone's queue moves by itself.
+// next is the first moment at which something happens by itself.
 func (e *engine) next() (time.Time, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	t := e.nextAt()
+	return time.Unix(0, t), t != never
+}
+
+func (e *engine) nextAt() int64 {
 	t := int64(never)
 	for _, l := range e.lines {
 		t = min(t, l.next())
 	}
-	return time.Unix(0, t), t != never
+	if len(e.agenda) > 0 {
+		t = min(t, e.agenda[0].at)
+	}
+	return t
 }
 
-// settle brings every phone to the present.
+// settle brings everything to the present.
 func (e *engine) settle() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := e.now()
-	for _, l := range e.lines {
-		l.settle(now, e.left)
-	}
+	e.catchUp(e.now())
 }
 
 // setPhone changes a phone's connection and reports whether it could: a
@@ -352,6 +374,7 @@ func (e *engine) advance(by time.Duration) (time.Time, error) {
 		return time.Time{}, err
 	}
 	e.offset += by
+	e.catchUp(e.now())
 	return time.Unix(0, e.now()).UTC(), nil
 }
 
@@ -378,6 +401,9 @@ func (e *engine) look(id string, f func(j *job, now int64)) {
 	}
 	if j != nil {
 		j.line.settle(now, e.left)
+		if len(e.agenda) > 0 {
+			e.catchUp(now)
+		}
 		if j.gone {
 			j = nil
 		}
@@ -408,9 +434,7 @@ func (e *engine) visit(from uint64, purged bool, f func(j *job, now int64) bool)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
-	for _, l := range e.lines {
-		l.settle(now, e.left)
-	}
+	e.catchUp(now)
 	from = max(from, e.jobs.first)
 	for range batch {
 		if from >= e.jobs.next {

@@ -384,11 +384,18 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// recorder is what webhook delivery will be: it hears of everything.
+// recorder hears of everything, like webhook delivery.
 type recorder struct{ heard []string }
 
-func (r *recorder) accepted(j *job)      { r.heard = append(r.heard, "accepted "+j.chat) }
-func (r *recorder) left(j *job)          { r.heard = append(r.heard, "left "+j.chat) }
+func (r *recorder) accepted(j *job) { r.heard = append(r.heard, "accepted "+j.chat) }
+func (r *recorder) left(j *job)     { r.heard = append(r.heard, "left "+j.chat) }
+func (r *recorder) said(m *inbound) { r.heard = append(r.heard, "said "+m.Chat) }
+func (r *recorder) voted(j *job)    { r.heard = append(r.heard, "voted "+j.chat) }
+
+func (r *recorder) ticked(j *job, what tick, _ int64) {
+	r.heard = append(r.heard, fmt.Sprintf("ticked %d %s", what, j.chat))
+}
+
 func (r *recorder) phoneChanged(l *line) { r.heard = append(r.heard, "phone "+string(l.state)) }
 
 func TestObserverHearsOfEverythingInOrder(t *testing.T) {

@@ -17,26 +17,39 @@ Settings
   seed         repeats a run: same requests, same outcomes, delays and ids
   speed        1 = the real pace, about 3 s per text and phone; 60 = a minute
                per second; instant = everything at once
-  rate limit   requests per window, above it 429; off unless given
-  latency      added to each answer, e.g. 80ms to 400ms
+  rate limit   requests per window, above it 429; latency delays each answer
   journal      a file that keeps messages across restarts
 
 Magic numbers: any country, by their last seven digits (+1 201 555 0404)
 `)
+	var people []MagicNumber
 	for _, m := range MagicNumbers() {
+		if m.Suffix[3] == '1' {
+			people = append(people, m)
+			continue
+		}
 		fmt.Fprintf(&b, "  ...%s %s  %s\n", m.Suffix[:3], m.Suffix[3:], m.Behavior)
+	}
+	half := (len(people) + 1) / 2
+	for i, m := range people[:half] {
+		fmt.Fprintf(&b, "  ...%s %s %-24s", m.Suffix[:3], m.Suffix[3:], m.Behavior)
+		if i+half < len(people) {
+			m = people[i+half]
+			fmt.Fprintf(&b, " ...%s %s %s", m.Suffix[:3], m.Suffix[3:], m.Behavior)
+		}
+		b.WriteString("\n")
 	}
 	b.WriteString(`Other numbers are delivered; 60 % read, 2 % are offline for long or for good.
 
-Control API (loopback only, no token)
-  GET    /_sim/state                       everything in numbers
-  GET    /_sim/acceptances                 each accepted message, NDJSON
-  POST   /_sim/faults                      arm a fault (below) or a list
-  GET    /_sim/faults                      armed faults; DELETE disarms all
-  POST   /_sim/phones/PHONE/disconnect     {"reason":"logged_out"|"banned"}
-  POST   /_sim/phones/PHONE/connect        what waited is sent in order
-  POST   /_sim/clock/advance               {"by":"2h"}
-  POST   /_sim/reset                       forget all messages
+Control API (loopback only, no token); in a browser /_sim/ shows the chats
+  GET   /_sim/state, /_sim/acceptances       in numbers; each message, NDJSON
+  POST  /_sim/faults                         arm (below); GET, DELETE: disarm all
+  POST  /_sim/phones/PHONE/connect, disconnect, restart
+  POST  /_sim/phones/PHONE/chats/CHAT/reply  {"text":"Hi","quote":"bare"}
+  POST  /_sim/phones/PHONE/chats/CHAT/vote   {"options":["Yes"]}; [] withdraws
+  PUT   /_sim/webhooks/faults                {"loss":0.5,"duplicate":0.1}
+  GET   /_sim/webhooks/deliveries            log; POST .../ID/redeliver
+  POST  /_sim/clock/advance                  {"by":"2h"}; /_sim/reset forgets all
 
 Faults: {"kind":"status","status":503,"rate":0.05}
   kind     status reset hang latency malformed empty no_queue_id wrong_body

@@ -28,11 +28,12 @@ type job struct {
 	fate     fate
 	nth      uint32 // how many this chat got from this phone before
 
-	tries  uint8 // attempts that have ended
-	gone   bool  // purged
-	ready  int64 // when the current attempt may start
-	start  int64 // when it starts: never while the phone is held
-	leftAt int64 // when it was sent or failed, never before that
+	tries  uint8   // attempts that have ended
+	gone   bool    // purged
+	ready  int64   // when the current attempt may start
+	start  int64   // when it starts: never while the phone is held
+	leftAt int64   // when it was sent or failed, never before that
+	ballot *ballot // nil until somebody votes
 }
 
 // extra is what only some messages have.
@@ -66,14 +67,15 @@ type pollChoices struct {
 // fate is everything about a message that chance decides, drawn on acceptance
 // and already divided by Config.Speed.
 type fate struct {
-	Pickup   int64  `json:"pickup"`  // from acceptance to the earliest start
-	Service  int64  `json:"service"` // one attempt
-	Wait     int64  `json:"wait"`    // before the first retry; doubles
-	Server   int64  `json:"server"`  // from sent (ack 1) to the server's tick (ack 2)
-	Deliver  int64  `json:"deliver"` // from sent to delivered, or never
-	Read     int64  `json:"read"`    // from delivered to read, or never
-	Failures uint8  `json:"failures,omitempty"`
-	Reason   reason `json:"reason,omitempty"`
+	Pickup   int64    `json:"pickup"`  // from acceptance to the earliest start
+	Service  int64    `json:"service"` // one attempt
+	Wait     int64    `json:"wait"`    // before the first retry; doubles
+	Server   int64    `json:"server"`  // from sent (ack 1) to the server's tick (ack 2)
+	Deliver  int64    `json:"deliver"` // from sent to delivered, or never
+	Read     int64    `json:"read"`    // from delivered to read, or never
+	Failures uint8    `json:"failures,omitempty"`
+	Reason   reason   `json:"reason,omitempty"`
+	Conduct  *conduct `json:"conduct,omitempty"` // nil: nothing
 }
 
 // reason is why a message fails in the end; 0 means it does not.

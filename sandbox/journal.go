@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -22,6 +23,8 @@ const (
 	opReset   = "reset"   // everything was forgotten
 	opHook    = "hook"    // a webhook was made or changed
 	opUnhook  = "unhook"  // a webhook was deleted
+	opSay     = "say"     // somebody wrote, by hand; what people do by themselves follows from the messages
+	opVote    = "vote"    // somebody voted, by hand
 )
 
 // record is one line of the journal. At is Unix nanoseconds.
@@ -43,6 +46,8 @@ type record struct {
 	By        int64      `json:"by,omitempty"`
 	Hook      *hook      `json:"hook,omitempty"`
 	Made      uint64     `json:"made,omitempty"`
+	Said      *inbound   `json:"said,omitempty"`
+	Options   []int      `json:"options,omitempty"`
 }
 
 // journal is an append-only file of records. Each is one write(2) before the
@@ -164,6 +169,23 @@ func (e *engine) replay(rec *record) error {
 		}
 		e.made = max(e.made, rec.Made)
 		e.putHook(*rec.Hook)
+	case opSay:
+		if rec.Said == nil {
+			return errors.New("say without a message")
+		}
+		e.catchUp(rec.At)
+		rec.Said.line, e.wrote = e.lineOf(rec), max(e.wrote, rec.Made)
+		e.hear(rec.Said)
+	case opVote:
+		e.catchUp(rec.At)
+		j := e.jobs.at(rec.Seq)
+		if j == nil {
+			return nil // forgotten under a smaller Config.MaxJobs
+		}
+		if p := j.poll(); p == nil || slices.ContainsFunc(rec.Options, func(i int) bool { return i < 0 || i >= len(p.Options) }) {
+			return fmt.Errorf("a vote for what message %d does not offer", rec.Seq)
+		}
+		e.castVote(j, rec.Chat, rec.Options, rec.At)
 	default:
 		return fmt.Errorf("unknown operation %q", rec.Op)
 	}

@@ -28,8 +28,9 @@ type line struct {
 	born   int64
 	queue  []*job // in order of start; the head alone can be active
 	late   lateJobs
-	chats  map[string]uint64 // last seq+1 per chat
-	done   int               // sent
+	chats  map[string]uint64     // last seq+1 per chat
+	said   map[string][]*inbound // what came in per chat, oldest first
+	done   int                   // sent
 	failed int
 }
 

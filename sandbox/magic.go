@@ -41,6 +41,7 @@ type magic struct {
 	read        time.Duration // 0: as usual, negative: never
 	disconnects bool          // the phone loses its connection once this is accepted
 	canonical   string        // the code under which WhatsApp knows this number
+	conduct     *conduct      // what the person does with it
 }
 
 type magicAnswer uint8
@@ -71,6 +72,32 @@ var magicTable = []magic{
 	{MagicNumber: MagicNumber{"5550555", "transient", "first attempt fails, the retry succeeds"}, failures: 1},
 	{MagicNumber: MagicNumber{"5550556", "always transient", "fails after all retries"}, failures: maxAttempts},
 	{MagicNumber: MagicNumber{"5550999", "disconnect", "accepted, then the sending phone disconnects"}, disconnects: true},
+	{MagicNumber: MagicNumber{"5551001", "replies", "replies, not quoting"}, deliver: soon, conduct: does(says("Thanks, got it!", 10*time.Second))},
+	{MagicNumber: MagicNumber{"5551002", "quotes", "replies, quoting the id"}, deliver: soon, conduct: does(quotes(QuoteBare, "Yes, please"))},
+	{MagicNumber: MagicNumber{"5551003", "quotes in full", "replies, quoting in full"}, deliver: soon, conduct: does(quotes(QuoteFull, "Yes, please"))},
+	{MagicNumber: MagicNumber{"5551004", "early reply", "replies before delivery"}, deliver: 30 * time.Second, conduct: does(early("Who is this?"))},
+	{MagicNumber: MagicNumber{"5551005", "read first", "read before delivered"}, deliver: soon, read: 3 * time.Second, conduct: &conduct{ReadFirst: true}},
+	{MagicNumber: MagicNumber{"5551010", "STOP", "replies STOP"}, deliver: soon, conduct: does(says("STOP", 5*time.Second))},
+	{MagicNumber: MagicNumber{"5551011", "stop.", "replies stop."}, deliver: soon, conduct: does(says("stop.", 5*time.Second))},
+	{MagicNumber: MagicNumber{"5551012", "nearly STOP", "replies Stop please"}, deliver: soon, conduct: does(says("Stop please", 5*time.Second))},
+	{MagicNumber: MagicNumber{"5551013", "Hindi stop", "replies बंद करो"}, deliver: soon, conduct: does(says("बंद करो", 5*time.Second))},
+	{MagicNumber: MagicNumber{"5551014", "Hindi stop", "replies रोको"}, deliver: soon, conduct: does(says("रोको", 5*time.Second))},
+	{MagicNumber: MagicNumber{"5551015", "STOP, START", "replies STOP, then START"}, deliver: soon, conduct: does(says("STOP", 5*time.Second), says("START", time.Minute))},
+	{MagicNumber: MagicNumber{"5551021", "votes 1", "votes option 1"}, deliver: soon, conduct: does(votes(8*time.Second, 0))},
+	{MagicNumber: MagicNumber{"5551022", "votes 2", "votes option 2"}, deliver: soon, conduct: does(votes(8*time.Second, 1))},
+	{MagicNumber: MagicNumber{"5551023", "votes several", "votes options 1 and 2"}, deliver: soon, conduct: does(votes(8*time.Second, 0, 1))},
+	{MagicNumber: MagicNumber{"5551024", "changes vote", "votes 1, then 2"}, deliver: soon, conduct: does(votes(8*time.Second, 0), votes(time.Minute, 1))},
+	{MagicNumber: MagicNumber{"5551025", "withdraws", "votes 1, withdraws it"}, deliver: soon, conduct: does(votes(8*time.Second, 0), votes(time.Minute))},
+}
+
+// soon is when those who react have the message.
+const soon = 2 * time.Second
+
+func does(acts ...act) *conduct { return &conduct{Acts: acts} }
+
+// early is a reply that comes before the delivery is told.
+func early(text string) act {
+	return act{Kind: actReply, Early: true, Text: text, After: int64(2 * time.Second)}
 }
 
 // magicFor finds the row for a 1-1 chat.

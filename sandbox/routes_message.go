@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -36,6 +38,9 @@ func getMessage(c *call) answer {
 			out = &body
 		}
 	})
+	if out == nil && !pending {
+		out = c.heard(c.r.PathValue("id"))
+	}
 	switch {
 	case out != nil:
 		return reply(http.StatusOK, out)
@@ -50,6 +55,19 @@ func (c *call) message(j *job, now int64) messageBody {
 	body := c.s.engine.message(j, now, c.s.org)
 	body.Body = c.s.faults.rewritten(j, body.Body)
 	return body
+}
+
+// heard is a message that somebody else wrote, or nil.
+func (c *call) heard(id string) *messageBody {
+	e := c.s.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.heard(id)
+	if m == nil || m.line != c.line {
+		return nil
+	}
+	body := m.body(c.s.org)
+	return &body
 }
 
 // messagePage is a page of messages, newest first.
@@ -101,17 +119,28 @@ func chatMessages(c *call) answer {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
-	c.line.settle(now, e.left)
-	j := e.lastIn(c.line, givenChat(chat))
-	for ; j != nil; j = e.before(j) {
-		if j.gone || !j.sent() || c.s.faults.hides(FaultListLate, j, now) {
-			continue
-		}
+	e.catchUp(now)
+	given := givenChat(chat)
+	add := func(render func() messageBody) {
 		if out.Count >= offset && len(out.Messages) < limit {
-			out.Messages = append(out.Messages, c.message(j, now))
+			out.Messages = append(out.Messages, render())
 		}
 		out.Count++
 	}
+	said := c.line.said[given]
+	hear := func(since int64) { // adds what came in after a moment
+		for ; len(said) > 0 && said[len(said)-1].At >= since; said = said[:len(said)-1] {
+			add(func() messageBody { return said[len(said)-1].body(c.s.org) })
+		}
+	}
+	for j := e.lastIn(c.line, given); j != nil; j = e.before(j) {
+		if j.gone || !j.sent() || c.s.faults.hides(FaultListLate, j, now) {
+			continue
+		}
+		hear(j.leftAt)
+		add(func() messageBody { return c.message(j, now) })
+	}
+	hear(0)
 	out.To = offset + len(out.Messages)
 	return reply(http.StatusOK, out)
 }
@@ -143,25 +172,51 @@ func phoneMessages(c *call) answer {
 		*field = t
 	}
 	// Two passes, since the newest come first and the total is part of the
-	// answer: find the matching jobs, then render one page of them.
-	e, found := c.s.engine, []uint64{}
+	// answer: find the matching messages, then render one page of them.
+	e, found := c.s.engine, []foundMessage{}
 	_ = e.each(0, false, func(j *job, now int64) bool {
 		if j.line == c.line && j.sent() && j.leftAt >= from && j.leftAt <= to && !c.s.faults.hides(FaultListLate, j, now) {
-			found = append(found, j.seq)
+			found = append(found, foundMessage{at: j.leftAt, seq: j.seq})
 		}
 		return true
 	}, nil)
-	out := messagePage{Count: len(found), From: offset, Messages: []messageBody{}}
+	out := messagePage{From: offset, Messages: []messageBody{}}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
+	found = e.merge(found, c.line, from, to)
+	out.Count = len(found)
 	for i := len(found) - 1 - offset; i >= 0 && len(out.Messages) < limit; i-- {
-		if j := e.jobs.at(found[i]); j != nil {
+		if in := found[i].in; in != nil {
+			out.Messages = append(out.Messages, in.body(c.s.org))
+		} else if j := e.jobs.at(found[i].seq); j != nil {
 			out.Messages = append(out.Messages, c.message(j, now))
 		}
 	}
 	out.To = offset + len(out.Messages)
 	return reply(http.StatusOK, out)
+}
+
+// foundMessage is one of ours by number, or one of somebody else.
+type foundMessage struct {
+	at  int64
+	seq uint64
+	in  *inbound
+}
+
+// merge adds what came in to a phone between two moments, and brings all into
+// the order of time.
+func (e *engine) merge(ours []foundMessage, l *line, from, to int64) []foundMessage {
+	n := len(ours)
+	for _, m := range e.inbox {
+		if m.line == l && m.At >= from && m.At <= to {
+			ours = append(ours, foundMessage{at: m.At, in: m})
+		}
+	}
+	if len(ours) > n {
+		slices.SortStableFunc(ours, func(a, b foundMessage) int { return cmp.Compare(a.at, b.at) })
+	}
+	return ours
 }
 
 // parseTime accepts RFC 3339 and Unix time in seconds or milliseconds.

@@ -9,8 +9,7 @@ import (
 	"strconv"
 )
 
-// hook is one webhook subscription: one URL, one event. Nothing is delivered
-// to it yet.
+// hook is one webhook subscription: one URL, one event.
 type hook struct {
 	ID              string         `json:"id"`
 	SubscribedAt    string         `json:"subscribed_at"`
@@ -136,6 +135,7 @@ func orElse(s, other string) string {
 
 // putHook adds a webhook or replaces the one with its id.
 func (e *engine) putHook(h hook) {
+	defer e.hooksChanged()
 	if i := e.hookIndex(h.ID); i >= 0 {
 		e.hooks[i] = h
 		return
@@ -145,6 +145,7 @@ func (e *engine) putHook(h hook) {
 
 func (e *engine) dropHook(id string) {
 	e.hooks = slices.DeleteFunc(e.hooks, func(h hook) bool { return h.ID == id })
+	e.hooksChanged()
 }
 
 func (e *engine) hookIndex(id string) int {
@@ -215,7 +216,7 @@ func patchHook(c *call) answer {
 	if err := e.journal.write(record{Op: opHook, At: e.now(), Hook: &h, Made: e.made}); err != nil {
 		return c.internal(err)
 	}
-	e.hooks[i] = h
+	e.putHook(h)
 	return reply(http.StatusOK, h)
 }
 

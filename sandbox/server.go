@@ -21,6 +21,12 @@ type Server struct {
 	tokens  atomic.Pointer[map[string]bool]
 	stats   stats
 
+	courier    *courier
+	announcer  *announcer
+	ownClock   bool           // the clock is the caller's
+	watching   bool           // guarded by the engine's lock
+	background sync.WaitGroup // the watch
+
 	life context.Context //nolint:containedctx // ends hanging requests on Close, has no other use
 	end  context.CancelFunc
 
@@ -34,13 +40,14 @@ type stats struct{ requests, limited, faulted, refused atomic.Uint64 }
 // New makes a server and replays its journal, if it has one. It listens
 // nowhere yet: mount Handler, or call Start.
 func New(cfg Config) (*Server, error) {
+	ownClock := cfg.Clock != nil
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	s := &Server{
 		cfg: cfg, faults: newFaults(cfg.Seed, cfg.Faults), limiter: newLimiter(cfg.RateLimit),
-		org: newUUID(newDraws(0, "org", "", "", 0)),
+		org: newUUID(newDraws(0, "org", "", "", 0)), ownClock: ownClock,
 	}
 	if err := s.SetTokens(cfg.Tokens...); err != nil {
 		return nil, err
@@ -50,8 +57,23 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.life, s.end = context.WithCancel(context.Background())
+	s.courier = newCourier(s.life, &s.cfg, s.org)
+	s.announcer = &announcer{e: s.engine, courier: s.courier, org: s.org, wake: make(chan struct{}, 1)}
+	s.courier.render = s.announcer.render
+	s.announce()
 	s.handler = s.routes()
 	return s, nil
+}
+
+// announce begins to deliver webhooks, those of the journal first.
+func (s *Server) announce() {
+	e := s.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.onHooks = s.hooksChanged
+	if len(e.hooks) > 0 {
+		s.hooksChanged()
+	}
 }
 
 // Handler serves the API under /v1 and, if configured, the control API under
@@ -64,11 +86,13 @@ func (s *Server) Seed() uint64 { return s.cfg.Seed }
 // Now is the simulated time.
 func (s *Server) Now() time.Time { return s.engine.time() }
 
-// Close ends what Start began and all hanging requests, and closes the
-// journal. It may be called more than once.
+// Close ends what Start began, all hanging requests and webhook deliveries,
+// and closes the journal. It may be called more than once.
 func (s *Server) Close() error {
 	s.end()
 	err := s.stop()
+	s.background.Wait()
+	s.courier.wait()
 	s.engine.mu.Lock()
 	defer s.engine.mu.Unlock()
 	if s.engine.journal != nil {
@@ -135,11 +159,16 @@ func (s *Server) AddFault(f Fault) error {
 // ClearFaults disarms all faults.
 func (s *Server) ClearFaults() { s.faults.clear() }
 
-// Reset forgets all messages, webhooks, phone states and added faults. Ids are
+// Reset forgets all messages, webhooks, deliveries, phone states and added
+// faults. Ids are
 // not given out again.
 func (s *Server) Reset() error {
 	s.faults.reset()
-	return s.engine.reset()
+	if err := s.engine.reset(); err != nil {
+		return err
+	}
+	s.courier.reset()
+	return nil
 }
 
 // trace makes the id of a request's answer.

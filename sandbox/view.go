@@ -59,7 +59,7 @@ type oldJobData struct {
 type messageBody struct {
 	MessageID       string        `json:"message_id"`
 	UniqueID        string        `json:"unique_id"`
-	SentMessageID   string        `json:"sent_message_id"`
+	SentMessageID   *string       `json:"sent_message_id"`
 	ID              messageKey    `json:"id"`
 	OrgID           string        `json:"org_id"`
 	OrgPhone        string        `json:"org_phone"`
@@ -75,7 +75,7 @@ type messageBody struct {
 	Timestamp       string        `json:"timestamp"`
 	UpdatedAt       *string       `json:"updated_at"`
 	Ack             string        `json:"ack"`
-	PerformedBy     string        `json:"performed_by"`
+	PerformedBy     *string       `json:"performed_by"`
 	QuotedMessageID *string       `json:"quoted_message_id"`
 	HasQuotedMsg    bool          `json:"has_quoted_msg"`
 	HasMedia        bool          `json:"has_media"`
@@ -118,7 +118,8 @@ type deliveryInfo struct {
 	ReadCount      int              `json:"read_count"`
 }
 
-// pollResults are votes: option → voter → time. Null for what is not a poll.
+// pollResults are votes: option → voter → time, or voter → option → time under
+// Wire.PollsByVoter. Null for what is not a poll.
 type pollResults map[string]map[string]string
 
 // statusWord is the status of the documented status API.
@@ -252,25 +253,34 @@ func (e *engine) old(j *job, now int64) oldJob {
 
 // message is a sent job as a message of its chat.
 func (e *engine) message(j *job, now int64, org string) messageBody {
-	chat, unique, full := canonicalChat(j.chat), e.uniqueID(j), e.messageID(j)
+	out := e.messageAt(j, j.ack(now), org)
+	if j.ballot != nil {
+		out.touched(j.ballot.updated)
+	}
+	return out
+}
+
+// messageAt is the message as it was when it had this ack.
+func (e *engine) messageAt(j *job, ack int, org string) messageBody {
+	chat, unique, full, queueID, api := canonicalChat(j.chat), e.uniqueID(j), e.messageID(j), e.ids.queueID(j.seq), "api"
 	out := messageBody{
-		MessageID: full, UniqueID: unique, SentMessageID: e.ids.queueID(j.seq),
+		MessageID: full, UniqueID: unique, SentMessageID: &queueID,
 		ID:    messageKey{ID: unique, FromMe: true, Remote: chat, Serialized: full},
 		OrgID: org, OrgPhone: j.line.chat(), ChatID: chat, From: j.line.chat(), To: chat, SenderPhone: j.line.chat(),
-		FromMe: true, MessageType: j.messageType(), Body: j.body,
-		Timestamp: time.Unix(0, j.leftAt).UTC().Format("2006-01-02T15:04:05+00:00"),
-		Ack:       itoa(j.ack(now)), PerformedBy: "api", MentionedIDs: []string{}, DeviceType: "web", Links: "[]",
-		VCards:       []string{},
+		FromMe: true, MessageType: j.messageType(), Body: j.body, Timestamp: wireTime(j.leftAt),
+		Ack: itoa(ack), PerformedBy: &api, MentionedIDs: []string{}, DeviceType: "web", Links: "[]", VCards: []string{},
 		DeliveryInfo: deliveryInfo{Delivered: map[string]int64{}, Read: map[string]int64{}, Pending: []string{}},
 	}
 	info := &out.DeliveryInfo
-	if at := j.deliveredAt(); at <= now {
-		info.Delivered[chat], info.DeliveredCount = at/1e9, 1
+	if ack >= 3 {
+		info.Delivered[chat], info.DeliveredCount = j.deliveredAt()/1e9, 1
+		out.touched(j.deliveredAt())
 	} else {
 		info.Pending = append(info.Pending, chat)
 	}
-	if at := j.readAt(); at <= now {
-		info.Read[chat], info.ReadCount = at/1e9, 1
+	if ack >= 4 {
+		info.Read[chat], info.ReadCount = j.readAt()/1e9, 1
+		out.touched(j.readAt())
 	}
 	if j.more == nil {
 		return out
@@ -288,12 +298,17 @@ func (e *engine) message(j *job, now int64, org string) messageBody {
 		}
 	}
 	if p := j.more.Poll; p != nil {
-		out.PollInfo, out.PollResults = p, pollResults{}
-		for _, option := range p.Options {
-			out.PollResults[option] = map[string]string{}
-		}
+		out.PollInfo, out.PollResults = p, e.results(j)
 	}
 	return out
+}
+
+// touched notes a change; changes come in order of time.
+func (m *messageBody) touched(at int64) {
+	when := stamp(at)
+	if m.UpdatedAt == nil || *m.UpdatedAt < when {
+		m.UpdatedAt = &when
+	}
 }
 
 // stamp is a time as the API's timelines show it.
