@@ -28,6 +28,7 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 	})
 	add("POST /_sim/phones/{phone}/connect", s.controlConnect)
 	add("POST /_sim/phones/{phone}/disconnect", s.controlDisconnect)
+	s.peopleRoutes(add)
 	add("PUT /_sim/tokens", s.controlTokens)
 	add("POST /_sim/clock/advance", s.controlAdvance)
 	add("POST /_sim/reset", func(*http.Request) (any, error) { return nil, s.Reset() })
@@ -172,6 +173,7 @@ type State struct {
 	Kept     int          `json:"kept"`     // messages still known
 	Chats    int          `json:"chats"`    // pairs of phone and chat
 	Webhooks int          `json:"webhooks"`
+	Inbound  int          `json:"inbound"`  // messages of other people still known
 	Requests uint64       `json:"requests"` // to the API, refused ones included
 	Limited  uint64       `json:"limited"`  // answered 429 by the rate limit
 	Faulted  uint64       `json:"faulted"`  // answered by a fault
@@ -204,6 +206,8 @@ func (s *Server) state() State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
+	e.catchUp(now)
+	out.Inbound = len(e.inbox)
 	out.Now, out.Accepted, out.Webhooks = time.Unix(0, now).UTC(), e.accepted, len(e.hooks)
 	out.Kept = int(e.jobs.next - e.jobs.first) //nolint:gosec // bounded by MaxJobs
 	for _, l := range e.lines {

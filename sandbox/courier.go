@@ -178,8 +178,7 @@ func (c *courier) route(d *destination, ev *event, now time.Time) {
 		c.counts.Refused++
 		if !d.told {
 			d.told = true
-			c.cfg.Logger.Warn("sandbox delivers webhooks to this machine only; one is registered for another",
-				slog.String("host", hostOf(d.url)))
+			c.cfg.Logger.Warn("a webhook gets nothing", slog.Any("err", fmt.Errorf("%w, and one is registered for %s", errNotLocal, hostOf(d.url))))
 		}
 		c.note(Delivery{ID: ev.id, Event: ev.name, URL: d.url, Result: "refused", Error: errNotLocal.Error()}, nil)
 		return

@@ -3,7 +3,8 @@
 // end. It runs inside herald (demo, run, tests) and alone, as `herald sandbox`.
 //
 // In the flow it stands where Periskope stands: package periskope sends it
-// requests, and status polls come back to it. Nothing of ours is behind it.
+// requests, status polls come back to it, and its webhooks go to our receiver.
+// Nothing of ours is behind it.
 //
 // It is an independent witness. It imports no other package of ours and
 // declares the wire format a second time, from the API's documentation, so a
@@ -13,7 +14,8 @@
 //
 // # Promises
 //
-//   - Nothing is sent to anybody.
+//   - Nothing is sent to anybody. A webhook is delivered to this machine only:
+//     a URL elsewhere may be registered and gets nothing.
 //   - No idempotency, as in the real API: the same POST twice is two messages.
 //   - The same seed and the same requests at the same times give the same
 //     answers, ids, failures and delays. What happens to a message depends on
@@ -21,7 +23,12 @@
 //     from that phone before, not on how requests interleave.
 //   - No goroutine and no timer per message. A message's fate is drawn when it
 //     is accepted; where it stands is computed from the clock when somebody
-//     asks. A million messages are a million small structs.
+//     asks. A million messages are a million small structs. Only while a
+//     webhook is registered does one goroutine follow the clock, and a few for
+//     each URL deliver.
+//   - What goes wrong with an event on its way depends on the seed and on what
+//     the event is about, so a run of webhooks repeats as well; and a larger
+//     share of loss loses what a smaller one loses, and more.
 //   - With Config.Journal, a process killed at any instant leaves a file from
 //     which the next one knows every message it had confirmed.
 //
@@ -42,6 +49,8 @@
 // # Reading
 //
 // Start with config.go (what can be set), then job.go and line.go (a message's
-// life and a phone's queue), engine.go (all of them under one lock), http.go
-// (what every request goes through), and the routes_*.go files.
+// life and a phone's queue), conduct.go and inbox.go (what people do with it),
+// agenda.go (when), engine.go (all of it under one lock), http.go (what every
+// request goes through), and the routes_*.go files. Webhooks go from
+// announcer.go (what happened) to courier.go (how it is delivered).
 package sandbox

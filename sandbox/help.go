@@ -43,13 +43,13 @@ Magic numbers: any country, by their last seven digits (+1 201 555 0404)
 
 Control API (loopback only, no token); in a browser /_sim/ shows the chats
   GET   /_sim/state, /_sim/acceptances       in numbers; each message, NDJSON
-  POST  /_sim/faults                         arm (below); GET, DELETE: disarm all
+  POST  /_sim/faults                         arm (below); GET, DELETE
   POST  /_sim/phones/PHONE/connect, disconnect, restart
   POST  /_sim/phones/PHONE/chats/CHAT/reply  {"text":"Hi","quote":"bare"}
   POST  /_sim/phones/PHONE/chats/CHAT/vote   {"options":["Yes"]}; [] withdraws
   PUT   /_sim/webhooks/faults                {"loss":0.5,"duplicate":0.1}
   GET   /_sim/webhooks/deliveries            log; POST .../ID/redeliver
-  POST  /_sim/clock/advance                  {"by":"2h"}; /_sim/reset forgets all
+  POST  /_sim/clock/advance                  {"by":"2h"}; /_sim/reset forgets
 
 Faults: {"kind":"status","status":503,"rate":0.05}
   kind     status reset hang latency malformed empty no_queue_id wrong_body

@@ -70,6 +70,17 @@ func newReceiver(tb testing.TB) *receiver {
 	return r
 }
 
+// newReceiverFunc takes webhooks and calls f for each.
+func newReceiverFunc(tb testing.TB, f func()) *httptest.Server {
+	tb.Helper()
+	r := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		f()
+	}))
+	tb.Cleanup(r.Close)
+	return r
+}
+
 // all is what came so far, in order of arrival.
 func (r *receiver) all() []received {
 	r.mu.Lock()
