@@ -17,6 +17,7 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 	add := func(pattern string, handle func(*http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.control(w, r, handle) })
 	}
+	s.pageRoutes(mux)
 	mux.HandleFunc("GET /_sim/acceptances", s.streamAcceptances)
 	add("GET /_sim/state", func(*http.Request) (any, error) { return s.state(), nil })
 	add("GET /_sim/magic", func(*http.Request) (any, error) { return MagicNumbers(), nil })
@@ -45,6 +46,10 @@ func (e *controlError) Error() string { return e.what }
 // control answers with JSON, or 204 for nothing to say.
 func (s *Server) control(w http.ResponseWriter, r *http.Request, handle func(*http.Request) (any, error)) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	if err := s.same.Check(r); err != nil {
+		http.Error(w, err.Error(), http.StatusForbidden)
+		return
+	}
 	out, err := handle(r)
 	if r.Method != http.MethodGet {
 		s.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "sandbox control",

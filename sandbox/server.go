@@ -20,6 +20,9 @@ type Server struct {
 	org     string
 	tokens  atomic.Pointer[map[string]bool]
 	stats   stats
+	// same keeps web pages from elsewhere, open in somebody's browser, out of
+	// the control API, which asks nobody who they are.
+	same *http.CrossOriginProtection
 
 	courier    *courier
 	announcer  *announcer
@@ -48,6 +51,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, faults: newFaults(cfg.Seed, cfg.Faults), limiter: newLimiter(cfg.RateLimit),
 		org: newUUID(newDraws(0, "org", "", "", 0)), ownClock: ownClock,
+		same: http.NewCrossOriginProtection(),
 	}
 	if err := s.SetTokens(cfg.Tokens...); err != nil {
 		return nil, err
