@@ -300,7 +300,7 @@ func (c Config) validate() error {
 		}
 	}
 	if err := c.Webhooks.validate(); err != nil {
-		return fmt.Errorf("sandbox: Webhooks: %w", err)
+		return err
 	}
 	if err := c.WebhookFaults.validate(); err != nil {
 		return fmt.Errorf("sandbox: WebhookFaults: %w", err)

@@ -101,8 +101,6 @@ type bubble struct {
 	File                     string
 	Poll                     *pagePoll
 	At, Tick, Status         string
-
-	at int64
 }
 
 type pagePoll struct {
@@ -324,8 +322,8 @@ func (e *engine) backwards(l *line, chat string, f func(*job, *inbound) bool) {
 			return
 		}
 	}
-	for i := len(said) - 1; i >= 0; i-- {
-		if !f(nil, said[i]) {
+	for _, m := range slices.Backward(said) {
+		if !f(nil, m) {
 			return
 		}
 	}

@@ -253,15 +253,26 @@ func (s *Server) WebhookFaults() WebhookFaults {
 
 // WebhookCounts is webhook delivery in numbers.
 func (s *Server) WebhookCounts() WebhookCounts {
-	s.engine.settle()
-	s.engine.mu.Lock()
-	planned := len(s.engine.agenda)
-	s.engine.mu.Unlock()
+	planned := s.engine.planned() // first: what is not planned any more is pending or done
 	s.courier.mu.Lock()
 	defer s.courier.mu.Unlock()
 	out := s.courier.counts
 	out.Planned = planned
 	return out
+}
+
+// planned counts what will still happen by itself.
+func (e *engine) planned() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.catchUp(e.now())
+	n := len(e.agenda)
+	for _, l := range e.lines {
+		if l.state == connected {
+			n += len(l.queue) + len(l.late)
+		}
+	}
+	return n
 }
 
 // Deliveries is the delivery log, oldest first: the last 2,048 attempts.

@@ -121,19 +121,18 @@ func (b *bundle) hook(url string, names ...string) {
 // quiet waits until nothing more will be delivered by itself.
 func (b *bundle) quiet() WebhookCounts {
 	b.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline, tick := time.After(30*time.Second), time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for {
-		counts, busy := b.WebhookCounts(), false
-		for _, p := range b.State().Phones {
-			busy = busy || p.State == PhoneConnected && p.Waiting+p.Active+p.Delayed > 0
-		}
-		if !busy && counts.Planned == 0 && counts.Pending == 0 {
+		counts := b.WebhookCounts()
+		if counts.Planned == 0 && counts.Pending == 0 {
 			return counts
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-deadline:
 			b.t.Fatalf("webhooks are still at work: %+v", counts)
 		}
-		time.Sleep(time.Millisecond) // polling, with a deadline
 	}
 }
 

@@ -252,9 +252,10 @@ func TestForgeriesComeBesideTheEvent(t *testing.T) {
 			ids[e.ID] = true
 		default:
 			fault, _ = e.signed.(*periskope.WebhookError) //nolint:errorlint // VerifySignature returns it unwrapped
-			if fault.Fault == periskope.FaultForged {
+			switch fault.Fault {                          //nolint:exhaustive // the counts tell of any other
+			case periskope.FaultForged:
 				forged++
-			} else if fault.Fault == periskope.FaultUnsigned {
+			case periskope.FaultUnsigned:
 				unsigned++
 			}
 		}
@@ -651,9 +652,14 @@ func TestWebhookFaultsInJSON(t *testing.T) {
 		}
 	}
 	for _, bad := range []Config{
-		{WebhookFaults: WebhookFaults{Loss: 2}}, {Webhooks: Webhooks{Names: "all"}}, {Webhooks: Webhooks{Envelope: "x"}},
-		{Webhooks: Webhooks{Tries: 21}}, {Webhooks: Webhooks{Parallel: -1}}, {Webhooks: Webhooks{Timeout: -1}},
-		{Webhooks: Webhooks{RetryWait: -1}}, {People: People{Reply: 1.1}},
+		{WebhookFaults: WebhookFaults{Loss: 2}},
+		{Webhooks: Webhooks{Names: "all"}},
+		{Webhooks: Webhooks{Envelope: "x"}},
+		{Webhooks: Webhooks{Tries: 21}},
+		{Webhooks: Webhooks{Parallel: -1}},
+		{Webhooks: Webhooks{Timeout: -1}},
+		{Webhooks: Webhooks{RetryWait: -1}},
+		{People: People{Reply: 1.1}},
 	} {
 		if s, err := New(bad); err == nil {
 			_ = s.Close()

@@ -70,22 +70,22 @@ func (w Webhooks) validate() error {
 	switch w.Names {
 	case NamesAck, NamesSpec, NamesBoth:
 	default:
-		return fmt.Errorf("Names is %q, want ack, spec or both", w.Names)
+		return fmt.Errorf("sandbox: Webhooks.Names is %q, want ack, spec or both", w.Names)
 	}
 	switch w.Envelope {
 	case EnvelopeReal, EnvelopeDocs:
 	default:
-		return fmt.Errorf("Envelope is %q, want real or docs", w.Envelope)
+		return fmt.Errorf("sandbox: Webhooks.Envelope is %q, want real or docs", w.Envelope)
 	}
 	switch {
 	case w.Tries < 1 || w.Tries > 20:
-		return fmt.Errorf("Tries is %d, want 1 to 20", w.Tries)
+		return fmt.Errorf("sandbox: Webhooks.Tries is %d, want 1 to 20", w.Tries)
 	case w.Parallel < 1 || w.Parallel > 256:
-		return fmt.Errorf("Parallel is %d, want 1 to 256", w.Parallel)
+		return fmt.Errorf("sandbox: Webhooks.Parallel is %d, want 1 to 256", w.Parallel)
 	case w.RetryWait < 0 || w.RetryWait > time.Hour:
-		return fmt.Errorf("RetryWait is %s, want 0 to 1h", w.RetryWait)
+		return fmt.Errorf("sandbox: Webhooks.RetryWait is %s, want 0 to 1h", w.RetryWait)
 	case w.Timeout < 0:
-		return fmt.Errorf("Timeout is %s, want more than 0", w.Timeout)
+		return fmt.Errorf("sandbox: Webhooks.Timeout is %s, want more than 0", w.Timeout)
 	}
 	return nil
 }
@@ -206,8 +206,8 @@ func (f *WebhookFaults) UnmarshalJSON(text []byte) error {
 }
 
 // WebhookCounts is webhook delivery in numbers, since the start or the last
-// reset. When Planned and Pending are 0, all that will happen by itself has
-// been delivered or given up, unless a phone still has messages to send.
+// reset. When Planned and Pending are 0, everything that happens by itself has
+// been delivered or given up; a disconnected phone may still hold messages.
 type WebhookCounts struct {
 	Events     uint64 `json:"events"`     // subscribed to, per URL
 	Lost       uint64 `json:"lost"`       // by WebhookFaults.Loss
@@ -221,7 +221,7 @@ type WebhookCounts struct {
 	Refused    uint64 `json:"refused"`    // for a URL that is not on this machine
 	Dropped    uint64 `json:"dropped"`    // because too many waited, or the message was forgotten
 	Pending    int    `json:"pending"`    // waiting or under way
-	Planned    int    `json:"planned"`    // ticks and acts of people still to come
+	Planned    int    `json:"planned"`    // sending, ticks and acts of people still to come
 }
 
 // Delivery is one attempt of the delivery log, or an event that came to none.

@@ -35,6 +35,7 @@ func (t *terminal) sandboxCommand(load loader) *cobra.Command {
 				}
 			}
 			t.say("The simulator listens at %s (speed ×%g, seed %d). Ctrl-C ends it.", sim.BaseURL(), options.Speed, sim.Seed())
+			t.say("The chats as the recipients see them: http://%s/_sim/", sim.Addr())
 			<-cmd.Context().Done()
 			return sim.Close()
 		},
@@ -47,6 +48,11 @@ func (t *terminal) sandboxCommand(load loader) *cobra.Command {
 	flags.StringSliceVar(&options.Tokens, "token", nil, "accept only this `token` (default: any; repeatable)")
 	flags.IntVar(&options.RateLimit, "rate-limit", 0, "answer 429 above this many requests a second; 0 is no limit")
 	flags.DurationVar(&options.Latency, "latency", 0, "wait this long before each answer")
+	flags.StringVar(&options.WebhookKeyFile, "webhook-key-file", "", "sign webhooks with the key in this `file` (default: unsigned)")
+	flags.StringVar(&options.WebhookNames, "webhook-names", "ack", "names of status events: ack, spec or both")
+	flags.StringVar(&options.Envelope, "envelope", "real", "form of webhooks: real, as seen in traffic, or docs")
+	flags.Float64Var(&options.Loss, "loss", 0, "lose this share of webhook events, 0 to 1")
+	flags.Float64Var(&options.Duplicate, "duplicate", 0, "deliver this share of webhook events twice, 0 to 1")
 	flags.StringArrayVar(&faults, "fault", nil, "arm a fault, as `JSON` (repeatable; see above)")
 	return command
 }
