@@ -47,7 +47,7 @@ func (e *controlError) Error() string { return e.what }
 func (s *Server) control(w http.ResponseWriter, r *http.Request, handle func(*http.Request) (any, error)) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	if err := s.same.Check(r); err != nil {
-		http.Error(w, err.Error(), http.StatusForbidden)
+		say(w, http.StatusForbidden, err.Error())
 		return
 	}
 	out, err := handle(r)

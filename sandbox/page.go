@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -260,7 +261,7 @@ func (p *pages) chat(w http.ResponseWriter, r *http.Request) {
 	// People type +1 (201) 555-0404; what is left of it is digits.
 	chat := givenChat(normalChat(plain(r.URL.Query().Get("chat"))))
 	if !validChat(chat) {
-		http.Error(w, "That is neither country code and number nor the id of a group.", http.StatusNotFound)
+		say(w, http.StatusNotFound, "That is neither country code and number nor the id of a group.")
 		return
 	}
 	out := chatPage{
@@ -403,11 +404,11 @@ func (e *engine) pagePoll(j *job) *pagePoll {
 func (p *pages) form(w http.ResponseWriter, r *http.Request) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	if err := p.s.same.Check(r); err != nil {
-		http.Error(w, err.Error(), http.StatusForbidden)
+		say(w, http.StatusForbidden, err.Error())
 		return false
 	}
 	if err := r.ParseForm(); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		say(w, http.StatusBadRequest, err.Error())
 		return false
 	}
 	return true
@@ -451,10 +452,18 @@ func (p *pages) phone(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := p.s.SetPhone(r.PostFormValue("phone"), r.PostFormValue("state")); err != nil {
-		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		say(w, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
 	http.Redirect(w, r, "/_sim/?"+url.Values{"phone": {r.PostFormValue("phone")}}.Encode(), http.StatusSeeOther)
+}
+
+// say answers a browser in plain words.
+func say(w http.ResponseWriter, status int, what string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, what+"\n") // the reader may be gone
 }
 
 // render writes a page. Nothing in it may run, and nothing comes from
@@ -463,7 +472,7 @@ func (p *pages) render(w http.ResponseWriter, name string, data any) {
 	var b bytes.Buffer
 	if err := p.html.ExecuteTemplate(&b, name, data); err != nil {
 		p.s.cfg.Logger.Error("sandbox could not show its page", slog.Any("err", err))
-		http.Error(w, "the page could not be made", http.StatusInternalServerError)
+		say(w, http.StatusInternalServerError, "the page could not be made")
 		return
 	}
 	h := w.Header()
