@@ -12,6 +12,7 @@ const (
 	EvidenceJobs     EvidenceSource = "jobs"     // POST /message/queues
 	EvidenceMessages EvidenceSource = "messages" // GET /chats/{chat_id}/messages
 	EvidenceWebhook  EvidenceSource = "webhook"
+	EvidenceSweep    EvidenceSource = "sweep" // GET /chats/messages: comes by itself, as a webhook does
 )
 
 // Evidence is anything that tells a message's status. Folding it into the

@@ -7,7 +7,8 @@ import (
 
 // News is what one webhook delivery, or one message found by looking through
 // the provider's lists, tells in the words of the domain. At most one of the
-// pointers is set; none: it concerns nothing that Herald follows.
+// pointers is set, but that the votes on a poll may come along with how its
+// message fares; none: it concerns nothing that Herald follows.
 //
 // News comes late, twice and in any order. It is a claim about a state, to be
 // merged, never an order: whatever is made of it must come out the same for
@@ -107,7 +108,8 @@ type Ballot struct {
 // PhoneNews is the state of one of our phones. It is a reason to look, not a
 // fact: deliveries may be out of order.
 type PhoneNews struct {
-	Phone     Phone
+	Phone     Phone // as digits
+	PhoneID   Phone // the provider's own id of it, "phone-…"; "" when not told
 	State     PhoneState
 	Connected bool
 	At        time.Time // zero when not told
@@ -198,4 +200,7 @@ type SweepKind string
 const (
 	SweepReplies SweepKind = "replies" // messages from people that no webhook brought
 	SweepVotes   SweepKind = "votes"   // the votes on the polls of one campaign
+	// SweepConfirm looks for nothing: it marks that the opt-out with this message
+	// id had its confirmation, or its one attempt at it.
+	SweepConfirm SweepKind = "confirm"
 )
