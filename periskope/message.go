@@ -30,6 +30,7 @@ type Message struct {
 	Body          string
 	PreviousBody  string // of an edited message
 	Timestamp     time.Time
+	UpdatedAt     time.Time // when anything of it changed last; mostly not told
 	Ack           FlexInt
 	PerformedBy   string // "api" for our own sends
 	QuotedID      string // bare or full
@@ -92,6 +93,7 @@ type wireMessage struct {
 	Body            string          `json:"body"`
 	PrevBody        string          `json:"prev_body"`
 	Timestamp       FlexTime        `json:"timestamp"`
+	UpdatedAt       FlexTime        `json:"updated_at"`
 	Ack             FlexInt         `json:"ack"`
 	PerformedBy     string          `json:"performed_by"`
 	QuotedMessageID string          `json:"quoted_message_id"`
@@ -125,6 +127,7 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 		Body:          w.Body,
 		PreviousBody:  w.PrevBody,
 		Timestamp:     w.Timestamp.Time,
+		UpdatedAt:     w.UpdatedAt.Time,
 		Ack:           w.Ack,
 		PerformedBy:   w.PerformedBy,
 		QuotedID:      w.QuotedMessageID,
