@@ -175,7 +175,9 @@ const tatweel = 'ـ'
 
 // isSign says whether the mark belongs to an emoji: a variation selector, or
 // what encloses a key.
-func isSign(r rune) bool { return unicode.Is(unicode.Variation_Selector, r) || unicode.Is(unicode.Me, r) }
+func isSign(r rune) bool {
+	return unicode.Is(unicode.Variation_Selector, r) || unicode.Is(unicode.Me, r)
+}
 
 // plainLetter is the letter that people write instead of r where they are in a
 // hurry, or where their keyboard is another country's.
