@@ -198,7 +198,7 @@ func (r *reading) ref() (campaign.MessageRef, bool) {
 		return r.news.Ballots.Ref, true
 	case r.news.Inbound != nil && r.news.Inbound.Quoted != "":
 		unique := uniqueOf(r.news.Inbound.Quoted)
-		return campaign.MessageRef{UniqueID: unique, MessageID: unique}, true
+		return campaign.MessageRef{UniqueID: unique, MessageID: unique, Chat: r.news.Inbound.Chat}, true
 	}
 	return campaign.MessageRef{}, false
 }
