@@ -335,8 +335,7 @@ func (b *Inbox) again(ctx context.Context, parked []campaign.Delivery) error {
 // means that asking further makes no sense now.
 func (b *Inbox) confirm(ctx context.Context, r *reading) error {
 	now := b.cfg.Clock()
-	doubt := b.doubts[r.delivery]
-	if now.Before(doubt.next) {
+	if now.Before(b.doubts[r.delivery].next) {
 		return nil
 	}
 	if err := b.budget.Wait(ctx); err != nil {
@@ -354,13 +353,14 @@ func (b *Inbox) confirm(ctx context.Context, r *reading) error {
 		b.budget.BlockUntil(now.Add(retryAfter(err)))
 		return err
 	case campaign.CodeUnauthorized, campaign.CodeUnavailable:
+		// Everybody waits, but this one goes behind the others: it may be the one
+		// that the provider stumbles over.
 		b.budget.BlockUntil(now.Add(2 * time.Second))
+		b.putOff(r, now)
 		return err
 	}
 	if evidence.Status.Merge(campaign.StatusFailed) != evidence.Status { // it is not over
-		doubt.next = now.Add(b.cfg.Confirms[min(doubt.tries, len(b.cfg.Confirms)-1)])
-		doubt.tries++
-		b.doubts[r.delivery] = doubt
+		b.putOff(r, now)
 		return nil
 	}
 	delete(b.doubts, r.delivery)
@@ -373,6 +373,14 @@ func (b *Inbox) confirm(ctx context.Context, r *reading) error {
 	r.fate, r.park = fateFolded, false
 	r.foldings = []campaign.Folding{{Delivery: r.delivery, Observation: o, Alias: r.alias(r.news.Message.Ref.Chat)}}
 	return nil
+}
+
+// putOff lets a failure wait for a while before it is asked about again.
+func (b *Inbox) putOff(r *reading, now time.Time) {
+	doubt := b.doubts[r.delivery]
+	b.doubts[r.delivery] = doubtful{
+		next: now.Add(b.cfg.Confirms[min(doubt.tries, len(b.cfg.Confirms)-1)]), tries: doubt.tries + 1,
+	}
 }
 
 // forget drops now and then what has waited too long.

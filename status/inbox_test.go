@@ -1,0 +1,445 @@
+package status_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/status"
+	"github.com/herald-campaigns/herald/storage/storagetest"
+)
+
+// TestAnEventBeforeOurOwnCommit: WhatsApp may be faster than our disk.
+func TestAnEventBeforeOurOwnCommit(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 2)
+	row, claim := m.claim(1)
+	m.deliver("message.ack.updated", m.own(1, map[string]any{"ack": "3"}))
+	m.deliver("message.delivered", map[string]any{"queue_id": m.queue(1)})
+	m.sort()
+	m.wantParked(2)
+	m.wantStatus(1, campaign.StatusSubmitting)
+
+	m.accept(row, claim)
+	m.later(time.Second)
+	m.wantParked(0)
+	m.wantStatus(1, campaign.StatusDelivered)
+	got := m.inbox.Stats()
+	want := status.Stats{Taken: 2, Parked: 2, Found: 2, Statuses: 2, Events: map[string]int64{"message.ack.updated": 1, "message.delivered": 1}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("counters (-want +got):\n%s", diff)
+	}
+}
+
+// TestWhatIsNobodysIsForgotten but not before its time.
+func TestWhatIsNobodysIsForgotten(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	for range 7 { // more than a batch
+		m.deliveries++
+		m.deliver("message.ack.updated", m.own(int64(100+m.deliveries), nil))
+	}
+	m.sort()
+	m.later(71 * time.Hour)
+	m.wantParked(7)
+	m.reopen() // a process that starts tries all of them
+	m.later(2 * time.Hour)
+	m.wantParked(0)
+	if got := m.inbox.Stats(); got.Dropped != 7 {
+		t.Errorf("%d were dropped, want 7", got.Dropped)
+	}
+}
+
+// TestParkedOnesAreTriedLessAndLess: each second in the first minute, then each
+// minute, then each half hour.
+func TestParkedOnesAreTriedLessAndLess(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ age, step time.Duration }{
+		"young": {10 * time.Second, time.Second}, "older": {10 * time.Minute, time.Minute}, "old": {10 * time.Hour, 30 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := openMail(t, 1)
+			row, claim := m.claim(1)
+			m.deliver("message.ack.updated", m.own(1, nil))
+			m.sort()
+			m.later(test.age)
+			m.accept(row, claim)
+			m.later(test.step / 2)
+			m.wantParked(1)
+			m.later(test.step/2 + time.Millisecond)
+			m.wantParked(0)
+			m.wantStatus(1, campaign.StatusSent)
+		})
+	}
+}
+
+// TestAFailureMustBeConfirmed by the provider, unless it knows nothing any more.
+func TestAFailureMustBeConfirmed(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 6)
+	m.send(1, 2, 3, 4, 5, 6)
+	failed := func(seq int64) {
+		m.deliver("message.failed", map[string]any{"queue_id": m.queue(seq), "status_description": "gave up", "timeline": map[string]any{"failed_at": stampOf(mailTime.Add(time.Minute))}})
+	}
+	m.provider.answers[1] = campaign.Evidence{Status: campaign.StatusFailed, Detail: "no such number"}
+	m.provider.answers[2] = campaign.Evidence{Status: campaign.StatusDelivered, DeliveredAt: mailTime.Add(time.Minute)}
+	m.provider.errs[3] = &campaign.Error{Code: campaign.CodeNotFound, What: "gone"}
+	m.provider.answers[4] = campaign.Evidence{Status: campaign.StatusProcessing}
+	m.provider.errs[5] = &campaign.Error{Code: campaign.CodeUnavailable, What: "away"}
+	for seq := range int64(5) {
+		failed(seq + 1)
+	}
+	m.deliver("message.ack.updated", m.own(6, map[string]any{"ack": -1}))
+	m.provider.answers[6] = campaign.Evidence{Status: campaign.StatusSent}
+	m.sort()
+	m.later(time.Second)
+	m.later(time.Second)
+	for seq, want := range map[int64]campaign.Status{
+		1: campaign.StatusFailed, 2: campaign.StatusDelivered, 3: campaign.StatusFailed, 4: campaign.StatusQueued, 5: campaign.StatusQueued, 6: campaign.StatusSent,
+	} {
+		m.wantStatus(seq, want)
+	}
+	if r := m.row(1); r.Detail != "no such number" || !r.FailedAt.Equal(mailTime.Add(time.Minute)) {
+		t.Errorf("row 1 failed at %s: %q", r.FailedAt, r.Detail)
+	}
+	m.wantParked(2)
+	asked := len(m.provider.asked)
+	m.provider.answers[4] = campaign.Evidence{Status: campaign.StatusFailed}
+	delete(m.provider.errs, 5)
+	m.provider.answers[5] = campaign.Evidence{Status: campaign.StatusRead}
+	m.later(time.Second)
+	if n := len(m.provider.asked) - asked; n != 0 { // they are asked about after 5 s
+		t.Errorf("%d requests, want none", n)
+	}
+	m.later(5 * time.Second)
+	m.wantStatus(4, campaign.StatusFailed)
+	m.wantStatus(5, campaign.StatusRead)
+	m.wantParked(0)
+}
+
+func TestWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	m.send(1)
+	const other = "12015550199@c.us"
+	m.deliver("message.ack.updated", m.own(1, map[string]any{"org_phone": other, "ack": "4"}))
+	m.deliver("message.created", theirs(1, "r1", "STOP", mailTime, map[string]any{"org_phone": other}))
+	m.deliver("org.phone.disconnected", map[string]any{"org_phone": other})
+	m.deliver("reaction.created", map[string]any{"reaction": "x"})
+	m.post([]byte(`{"secret":"12015550100"`))
+	m.deliver("org.phone.disconnected", map[string]any{"phone_id": "phone-bqzvyibhmwkaergr", "wa_state": "DISCONNECTED"})
+	m.sort()
+	m.wantParked(0)
+	m.wantStatus(1, campaign.StatusQueued)
+	if len(m.looks) != 1 || m.looks[0].State != "disconnected" || m.suppressed(storagetest.Chat(1)) {
+		t.Errorf("looks: %+v", m.looks)
+	}
+	got := m.inbox.Stats()
+	got.Events = nil
+	if want := (status.Stats{Taken: 6, Foreign: 3, Ignored: 1, Unreadable: 1, Phones: 1}); !cmp.Equal(want, got) {
+		t.Errorf("counters: %s", cmp.Diff(want, got))
+	}
+}
+
+func TestRepliesAreTied(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 3)
+	m.send(1, 2)
+	at := mailTime.Add(time.Minute)
+	m.deliver("message.created", theirs(1, "r1", "Thanks", at, map[string]any{"quoted_message_id": unique(1)}))
+	m.deliver("message.created", theirs(1, "r2", "When?", at.Add(time.Minute), map[string]any{"quoted_message_id": "true_x@c.us_" + unique(1)}))
+	m.deliver("message.created", theirs(1, "r3", "Where?", at.Add(2*time.Minute), nil))
+	m.deliver("message.created", theirs(2, "r4", "Too late", mailTime.Add(73*time.Hour), nil))
+	m.deliver("message.created", theirs(3, "r5", "Who is this?", at, nil))
+	m.deliver("message.created", theirs(2, "r6", "stop sending this", at, nil))
+	m.sort()
+	want := []string{"1 quote - Thanks", "1 quote - When?", "1 recent - Where?", "2 recent review stop sending this"}
+	if diff := cmp.Diff(want, m.replies()); diff != "" {
+		t.Errorf("replies (-want +got):\n%s", diff)
+	}
+	if r := m.row(1); r.Replies != 3 || r.Reply != "Thanks" || !r.RepliedAt.Equal(at) {
+		t.Errorf("row 1: %d replies, %q at %s", r.Replies, r.Reply, r.RepliedAt)
+	}
+	reviews, err := m.ledger.Reviews(t.Context())
+	check(t, err)
+	if len(reviews) != 1 || reviews[0].ID != "r6" || m.suppressed(storagetest.Chat(2)) {
+		t.Errorf("%d messages to review, suppressed %t", len(reviews), m.suppressed(storagetest.Chat(2)))
+	}
+}
+
+// TestAReplyToWhatIsNotKnownYet counts at once and is tied better later.
+func TestAReplyToWhatIsNotKnownYet(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	row, claim := m.claim(1)
+	m.deliver("message.created", theirs(1, "r1", "STOP", mailTime.Add(time.Second), map[string]any{"quoted_message_id": unique(1)}))
+	m.sort()
+	if !m.suppressed(storagetest.Chat(1)) || len(m.replies()) != 0 {
+		t.Errorf("suppressed %t, replies %v", m.suppressed(storagetest.Chat(1)), m.replies())
+	}
+	m.accept(row, claim)
+	m.later(time.Second)
+	m.wantParked(0)
+	if want := []string{"1 quote opt_out STOP"}; !slices.Equal(m.replies(), want) || m.row(1).OptedOut.IsZero() {
+		t.Errorf("replies %v", m.replies())
+	}
+}
+
+// TestAnotherSpellingOfTheNumber is learned from whatever shows both.
+func TestAnotherSpellingOfTheNumber(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 2)
+	m.send(1)
+	const other, stranger = campaign.ChatID("1201555010000019@c.us"), campaign.ChatID("447700900123@c.us")
+	m.deliver("message.ack.updated", m.own(1, map[string]any{"chat_id": string(other)}))
+	m.sort()
+	m.deliver("message.created", theirs(1, "r1", "Stop.", mailTime.Add(time.Minute), map[string]any{"chat_id": string(other), "sender_phone": string(other)}))
+	m.deliver("message.created", theirs(1, "r2", "Hm", mailTime.Add(time.Minute), map[string]any{"chat_id": string(stranger), "quoted_message_id": unique(1)}))
+	m.sort()
+	if !m.suppressed(other) || !m.suppressed(storagetest.Chat(1)) || m.suppressed(stranger) {
+		t.Errorf("suppressed: %t, %t, %t", m.suppressed(other), m.suppressed(storagetest.Chat(1)), m.suppressed(stranger))
+	}
+}
+
+// TestAnOptOutTakesEffectAtOnce: what waits is skipped, what is queued is purged
+// by its id, and nothing else is.
+func TestAnOptOutTakesEffectAtOnce(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 3)
+	m.send(1, 2)
+	m.deliver("message.created", theirs(1, "r1", "STOP!", mailTime.Add(time.Minute), nil))
+	m.deliver("message.created", theirs(2, "r2", "бросьте", mailTime.Add(time.Minute), nil))
+	m.deliver("message.created", theirs(3, "r3", "unsubscribe", mailTime.Add(time.Minute), nil))
+	m.gone = []string{"another"}
+	m.sort()
+	if want := [][]string{{m.queue(1)}}; !cmp.Equal(want, m.purged) {
+		t.Errorf("purged %v", m.purged)
+	}
+	m.wantStatus(1, campaign.StatusCanceled)
+	m.wantStatus(2, campaign.StatusQueued)
+	m.wantStatus(3, campaign.StatusSkipped)
+	if r := m.row(3); r.SkipReason != campaign.SkipOptedOut {
+		t.Errorf("row 3 is skipped as %s", r.SkipReason)
+	}
+	m.deliver("message.created", theirs(1, "r4", "Start", mailTime.Add(2*time.Minute), nil))
+	m.deliver("message.ack.updated", m.own(1, nil)) // it was sent after all
+	m.sort()
+	m.wantStatus(1, campaign.StatusSent)
+	if m.suppressed(storagetest.Chat(1)) || !m.suppressed(storagetest.Chat(3)) {
+		t.Error("START did not restore, or restored others")
+	}
+}
+
+// TestWhatIsGoneFromTheQueueStays what it is, and trouble is tried again.
+func TestWhatIsGoneFromTheQueueStays(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 2)
+	m.send(1, 2)
+	m.gone = []string{m.queue(1)}
+	tries := 0
+	w := status.NewWithdrawals(m.ledger, purger(func(ids []string) ([]string, error) {
+		if tries++; tries == 1 {
+			return nil, errors.New("away")
+		}
+		return m.Purge(t.Context(), m.seeded.Sender, ids)
+	}), slog.New(slog.DiscardHandler))
+	m.desk.Withdrawals = w
+	m.reopen()
+	m.deliver("message.created", theirs(1, "r1", "STOP", mailTime.Add(time.Minute), nil))
+	m.deliver("message.created", theirs(2, "r2", "STOP", mailTime.Add(time.Minute), nil))
+	m.sort()
+	if err := w.Round(t.Context()); err == nil {
+		t.Error("the first try worked")
+	}
+	check(t, w.Round(t.Context()))
+	check(t, w.Round(t.Context()))
+	m.wantStatus(1, campaign.StatusQueued)
+	m.wantStatus(2, campaign.StatusCanceled)
+	if tries != 2 {
+		t.Errorf("%d tries, want 2", tries)
+	}
+}
+
+type purger func(ids []string) ([]string, error)
+
+func (p purger) Purge(_ context.Context, _ campaign.Sender, ids []string) ([]string, error) {
+	return p(ids)
+}
+
+// TestAnOptOutIsConfirmedOnce: not after a crash, not twice, not when it is old,
+// not to a group, and not to whom it says nothing new.
+func TestAnOptOutIsConfirmedOnce(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 4)
+	m.send(1, 2, 3)
+	crash := true
+	m.desk.Confirm = func(_ context.Context, chat campaign.ChatID, phone campaign.Phone) error {
+		if phone != storagetest.Phone {
+			t.Errorf("to be sent by %s", phone)
+		}
+		m.confirms = append(m.confirms, chat)
+		if crash && chat == storagetest.Chat(2) {
+			return errors.New("no")
+		}
+		return nil
+	}
+	m.reopen()
+	stop := func(seq int64, id string, at time.Time, more map[string]any) {
+		m.deliver("message.created", theirs(seq, id, "STOP", at, more))
+	}
+	stop(1, "r1", mailTime, nil)
+	stop(1, "r2", mailTime.Add(time.Second), nil)
+	stop(2, "r3", mailTime, nil)
+	stop(3, "r4", mailTime.Add(-2*time.Hour), nil) // found late
+	stop(4, "r5", mailTime.Add(time.Minute), map[string]any{"chat_id": "120@g.us", "quoted_message_id": unique(1), "author": string(storagetest.Chat(4))})
+	m.deliver("message.updated", m.own(3, map[string]any{
+		"poll_info": map[string]any{"pollOptions": []string{"Yes", "Stop"}}, "updated_at": stampOf(mailTime.Add(time.Minute)),
+		"poll_results": map[string]any{"Stop": map[string]string{string(storagetest.Chat(3)): stampOf(mailTime.Add(time.Minute))}},
+	}))
+	m.sort()
+	want := []campaign.ChatID{storagetest.Chat(1), storagetest.Chat(2)}
+	if !slices.Equal(m.confirms, want) {
+		t.Errorf("confirmed to %v", m.confirms)
+	}
+	// The same message again, by a webhook whose key was forgotten, after START,
+	// in a process that knows nothing.
+	crash = false
+	m.deliver("message.created", theirs(1, "r6", "START", mailTime.Add(2*time.Second), nil))
+	m.sort()
+	m.reopen()
+	m.deliverAs(map[string]any{"event": "message.created", "data": theirs(1, "r1", "STOP", mailTime, nil)})
+	m.deliverAs(map[string]any{"event": "message.created", "data": theirs(2, "r3", "STOP", mailTime, nil)})
+	m.sort()
+	if !slices.Equal(m.confirms, want) {
+		t.Errorf("confirmed to %v", m.confirms)
+	}
+	stop(1, "r7", mailTime.Add(time.Minute), nil) // a decision of its own
+	m.sort()
+	if len(m.confirms) != 3 || !m.suppressed(storagetest.Chat(1)) {
+		t.Errorf("confirmed to %v", m.confirms)
+	}
+}
+
+// TestGroups: nobody opts out the others.
+func TestGroups(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 3)
+	m.send(1)
+	const group = campaign.ChatID("120@g.us")
+	said := func(id, text string, seq int64, quoted string) {
+		m.deliver("message.created", theirs(seq, id, text, mailTime.Add(time.Minute), map[string]any{
+			"chat_id": string(group), "author": string(storagetest.Chat(seq)), "quoted_message_id": quoted,
+		}))
+	}
+	said("g1", "STOP", 2, unique(1))
+	said("g2", "STOP", 3, "") // said to whom?
+	said("g3", "START", 1, unique(1))
+	said("g4", "good morning", 3, "")
+	m.sort()
+	if m.suppressed(group) || !m.suppressed(storagetest.Chat(2)) || m.suppressed(storagetest.Chat(3)) {
+		t.Errorf("suppressed: %t, %t, %t", m.suppressed(group), m.suppressed(storagetest.Chat(2)), m.suppressed(storagetest.Chat(3)))
+	}
+	if want := []string{"1 quote review STOP", "1 quote - START"}; !cmp.Equal(want, m.replies()) {
+		t.Errorf("replies: %v", m.replies())
+	}
+}
+
+// TestVotes: one changed, one withdrawn, one that asks for no more messages.
+func TestVotes(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 3)
+	m.send(1, 2, 3)
+	vote := func(seq int64, at time.Duration, options ...string) {
+		results := map[string]any{"Yes": map[string]string{}, "No": map[string]string{}, "Stop": map[string]string{}}
+		for _, option := range options {
+			results[option] = map[string]string{string(storagetest.Chat(seq)): stampOf(mailTime.Add(at)), string(storagetest.Phone) + "@c.us": stampOf(mailTime)}
+		}
+		m.deliver("message.updated", m.own(seq, map[string]any{
+			"ack": "4", "message_type": "poll_creation", "poll_info": map[string]any{"pollOptions": []string{"Yes", "No", "Stop"}},
+			"poll_results": results, "updated_at": stampOf(mailTime.Add(at)),
+		}))
+	}
+	vote(1, 3*time.Minute, "No")
+	vote(1, time.Minute, "Yes")
+	vote(2, 2*time.Minute)
+	vote(2, time.Minute, "Yes", "No")
+	vote(3, time.Minute, "Stop")
+	m.sort()
+	for seq, want := range map[int64]campaign.Recipient{
+		1: {Vote: []string{"No"}, VotedAt: mailTime.Add(3 * time.Minute), VoteMoves: 1},
+		2: {VoteMoves: 1},
+		3: {Vote: []string{"Stop"}, VotedAt: mailTime.Add(time.Minute), OptedOut: mailTime.Add(time.Minute)},
+	} {
+		r := m.row(seq)
+		got := campaign.Recipient{Vote: r.Vote, VotedAt: r.VotedAt, VoteMoves: r.VoteMoves, OptedOut: r.OptedOut}
+		if diff := cmp.Diff(want, got); diff != "" || r.Status != campaign.StatusRead {
+			t.Errorf("row %d, %s (-want +got):\n%s", seq, r.Status, diff)
+		}
+	}
+	if !m.suppressed(storagetest.Chat(3)) || m.suppressed(campaign.PersonChat(string(storagetest.Phone))) {
+		t.Error("the vote for stopping does not count, or our own does")
+	}
+}
+
+// TestADeliveryTheLedgerRefuses does not stand in the way of those behind it.
+func TestADeliveryTheLedgerRefuses(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 3)
+	m.send(1, 2, 3)
+	m.ledger.broken = func(f campaign.Folding) bool { return f.Observation != nil && f.Observation.Seq == 2 }
+	for seq := range int64(3) {
+		m.deliver("message.ack.updated", m.own(seq+1, nil))
+	}
+	m.sort()
+	m.wantStatus(1, campaign.StatusSent)
+	m.wantStatus(2, campaign.StatusQueued)
+	m.wantStatus(3, campaign.StatusSent)
+	m.wantParked(1)
+	m.ledger.broken = nil
+	m.later(time.Second)
+	m.wantStatus(2, campaign.StatusSent)
+
+	m.ledger.broken = func(campaign.Folding) bool { return true }
+	m.deliver("message.ack.updated", m.own(1, map[string]any{"ack": "3"}))
+	if _, err := m.inbox.Round(t.Context()); err == nil {
+		t.Error("a ledger that takes nothing went unnoticed")
+	}
+	m.ledger.broken = nil
+	m.sort()
+	m.wantStatus(1, campaign.StatusDelivered)
+}
+
+// TestTheInboxRuns until it is told to stop, and folds when it is poked.
+func TestTheInboxRuns(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	m.send(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		m.inbox.Run(ctx)
+	}()
+	m.deliver("message.ack.updated", m.own(1, map[string]any{"ack": "4"}))
+	m.inbox.Poke()
+	deadline := time.Now().Add(10 * time.Second)
+	for m.row(1).Status != campaign.StatusRead {
+		if time.Now().After(deadline) {
+			t.Fatal("it was not folded")
+		}
+	}
+	cancel()
+	<-ended
+	if strings.Contains(m.log.String(), "WARN") {
+		t.Errorf("trouble:\n%s", m.log)
+	}
+}
