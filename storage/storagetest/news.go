@@ -1,0 +1,394 @@
+package storagetest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/storage"
+)
+
+// newsTime is when news of the tests happened: before the tests run, so that it
+// is always before what the ledger learns now.
+var newsTime = time.Date(2026, 9, 1, 10, 0, 0, 0, time.UTC)
+
+func delivery(key string) campaign.Delivery {
+	return campaign.Delivery{Key: key, Name: "message.created", Body: []byte(`{"event":"` + key + `"}`), Received: newsTime}
+}
+
+func keysOf(list []campaign.Delivery) string {
+	var keys []string
+	for _, d := range list {
+		keys = append(keys, d.Key)
+	}
+	return strings.Join(keys, " ")
+}
+
+func fold(t *testing.T, s *storage.Store, foldings ...campaign.Folding) campaign.Suppressed {
+	t.Helper()
+	got, err := s.Fold(t.Context(), foldings)
+	must(t, err)
+	return got
+}
+
+func wantBacklog(t *testing.T, s *storage.Store, fresh, parked int64) {
+	t.Helper()
+	gotFresh, gotParked, err := s.DeliveryBacklog(t.Context())
+	must(t, err)
+	if gotFresh != fresh || gotParked != parked {
+		t.Errorf("%d deliveries are fresh and %d parked, want %d and %d", gotFresh, gotParked, fresh, parked)
+	}
+}
+
+func testDeliveries(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	receive := func(want int, keys ...string) {
+		t.Helper()
+		var list []campaign.Delivery
+		for _, key := range keys {
+			list = append(list, delivery(key))
+		}
+		if n, err := s.Receive(ctx, list); err != nil || n != want {
+			t.Errorf("received %v: %d were fresh, want %d (%v)", keys, n, want, err)
+		}
+	}
+	receive(3, "a", "b", "a", "c")
+	receive(1, "b", "d")
+	receive(0)
+	list, err := s.Deliveries(ctx, 3)
+	must(t, err)
+	if keysOf(list) != "a b c" {
+		t.Fatalf("deliveries %q, want a b c", keysOf(list))
+	}
+	want := delivery("a")
+	want.N = list[0].N
+	if diff := cmp.Diff(want, list[0]); diff != "" {
+		t.Errorf("read back (-want +got):\n%s", diff)
+	}
+	wantBacklog(t, s, 4, 0)
+
+	fold(t, s, campaign.Folding{Delivery: list[0].N}, campaign.Folding{Delivery: list[1].N, Park: true}, campaign.Folding{Delivery: list[2].N, Park: true})
+	wantBacklog(t, s, 1, 2)
+	parked, err := s.Parked(ctx, 10, 0)
+	must(t, err)
+	if keysOf(parked) != "b c" || parked[0].Parked.IsZero() {
+		t.Fatalf("parked %q since %v, want b and c", keysOf(parked), parked[0].Parked)
+	}
+	since := parked[1].Parked
+	if rest, err := s.Parked(ctx, 10, parked[0].N); err != nil || keysOf(rest) != "c" {
+		t.Errorf("parked behind b: %q, want c (%v)", keysOf(rest), err)
+	}
+	fold(t, s, campaign.Folding{Delivery: parked[1].N, Park: true}, campaign.Folding{Delivery: list[0].N, Park: true})
+	wantBacklog(t, s, 1, 2) // one that is done is not parked any more
+	if again, err := s.Parked(ctx, 1, parked[0].N); err != nil || !again[0].Parked.Equal(since) {
+		t.Errorf("parked again since %v, want %v (%v)", again[0].Parked, since, err)
+	}
+	fold(t, s, campaign.Folding{Delivery: parked[1].N})
+	receive(0, "a", "b", "c", "d") // known whatever became of them
+	wantBacklog(t, s, 1, 1)
+
+	// Keys of what is done stay for a day; a parked one for three.
+	if n, err := s.ForgetDeliveries(ctx, newsTime.Add(24*time.Hour)); err != nil || n != 0 {
+		t.Errorf("forgot %d parked deliveries after a day (%v)", n, err)
+	}
+	receive(0, "a")
+	if n, err := s.ForgetDeliveries(ctx, parked[0].Parked.Add(campaign.ParkFor)); err != nil || n != 0 {
+		t.Errorf("forgot %d parked deliveries at the end of their time (%v)", n, err)
+	}
+	receive(2, "a", "b", "c") // b still is parked
+	if n, err := s.ForgetDeliveries(ctx, parked[0].Parked.Add(campaign.ParkFor+time.Second)); err != nil || n != 1 {
+		t.Errorf("forgot %d parked deliveries, want 1 (%v)", n, err)
+	}
+	wantBacklog(t, s, 3, 0)
+}
+
+// inbound is a message from the chat of a row.
+func inbound(id string, seq int64, at time.Time, text string) campaign.Inbound {
+	return campaign.Inbound{ID: id, Phone: Phone, Chat: Chat(seq), Author: Chat(seq), Kind: "chat", Text: text, At: at}
+}
+
+func reply(seeded Seeded, seq int64, id string, at time.Time, text string) campaign.Folding {
+	return campaign.Folding{Reply: &campaign.Reply{
+		Inbound: inbound(id, seq, at, text), Campaign: seeded.ID, Seq: seq, Tie: campaign.TieRecent,
+	}}
+}
+
+func replies(t *testing.T, s *storage.Store, id campaign.ID) []campaign.Reply {
+	t.Helper()
+	var list []campaign.Reply
+	for r, err := range s.Replies(t.Context(), id) {
+		must(t, err)
+		list = append(list, r)
+	}
+	return list
+}
+
+func testReplies(t *testing.T, s *storage.Store) {
+	seeded, other := Seed(t, s, 3), Seed(t, s, 1)
+	long := strings.Repeat("ध", 1200)
+	fold(t, s,
+		reply(seeded, 2, "late", newsTime.Add(time.Hour), "thanks"), reply(seeded, 2, "first", newsTime, long),
+		reply(seeded, 1, "one", newsTime, "hi"), reply(seeded, 99, "forged", newsTime, "x"), reply(Seeded{ID: campaign.NewID()}, 1, "nowhere", newsTime, "y"))
+	r := row(t, s, seeded, 2)
+	if r.Replies != 2 || !r.RepliedAt.Equal(newsTime) || r.Reply != strings.Repeat("ध", 1000) {
+		t.Errorf("row 2 has %d replies, the first at %v of %d characters", r.Replies, r.RepliedAt, len([]rune(r.Reply)))
+	}
+	fold(t, s, reply(seeded, 2, "late", newsTime.Add(time.Hour), "thanks")) // again
+	if got := totals(t, s, seeded.ID).Replied; got != 2 {
+		t.Errorf("%d rows replied, want 2", got)
+	}
+	// The same message is found to quote a message of another campaign.
+	quoting := reply(other, 1, "one", newsTime, "hi")
+	quoting.Reply.Tie, quoting.Reply.Quoted = campaign.TieQuote, "unique-1-1"
+	fold(t, s, quoting)
+	fold(t, s, reply(seeded, 1, "one", newsTime, "hi"))
+	if got := totals(t, s, seeded.ID).Replied; got != 1 || row(t, s, seeded, 1).Replies != 0 {
+		t.Errorf("%d rows replied after one was tied to another campaign, want 1", got)
+	}
+	if diff := cmp.Diff([]campaign.Reply{*quoting.Reply}, replies(t, s, other.ID)); diff != "" {
+		t.Errorf("read back (-want +got):\n%s", diff)
+	}
+	var ids []string
+	for _, r := range replies(t, s, seeded.ID) {
+		ids = append(ids, r.ID)
+	}
+	if !slices.Equal(ids, []string{"first", "late"}) {
+		t.Errorf("replies %v, want first and late", ids)
+	}
+}
+
+// testRepliesPages walks more replies than one read takes.
+func testRepliesPages(t *testing.T, s *storage.Store) {
+	seeded := Seed(t, s, 600)
+	var foldings []campaign.Folding
+	for seq := int64(600); seq >= 1; seq-- {
+		for i := range 2 {
+			foldings = append(foldings, reply(seeded, seq, fmt.Sprintf("%d-%d", seq, i), newsTime, ""))
+		}
+	}
+	fold(t, s, foldings...)
+	list := replies(t, s, seeded.ID)
+	if len(list) != 1200 || !slices.IsSortedFunc(list, func(a, b campaign.Reply) int { return int(a.Seq - b.Seq) }) {
+		t.Errorf("%d replies in row order, want 1,200", len(list))
+	}
+}
+
+// consent is a decision that answers a row.
+func consent(seeded Seeded, seq int64, wish campaign.Wish, at time.Time) campaign.Consent {
+	return campaign.Consent{Chat: Chat(seq), Wish: wish, At: at, Source: campaign.ConsentReply, Reason: "STOP", Campaign: seeded.ID, Seq: seq}
+}
+
+func decide(t *testing.T, s *storage.Store, decisions ...campaign.Consent) campaign.Suppressed {
+	t.Helper()
+	got, err := s.Decide(t.Context(), decisions)
+	must(t, err)
+	return got
+}
+
+func wantSuppressed(t *testing.T, s *storage.Store, want ...campaign.ChatID) {
+	t.Helper()
+	got, err := s.Suppressed(t.Context(), []campaign.ChatID{Chat(1), Chat(2), Chat(3), Chat(4), "alias@c.us", "lid@c.us"})
+	must(t, err)
+	wanted := map[campaign.ChatID]bool{}
+	for _, chat := range want {
+		wanted[chat] = true
+	}
+	if diff := cmp.Diff(wanted, got); diff != "" {
+		t.Errorf("suppressed chats (-want +got):\n%s", diff)
+	}
+}
+
+func testOptOut(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	first, second, over := Seed(t, s, 4), Seed(t, s, 4), Seed(t, s, 4)
+	first.Lease = over.Lease // of one sender, acquired last
+	_, err := s.Transition(ctx, over.ID, campaign.StateCanceled, "", "")
+	must(t, err)
+	send(t, s, first, 1) // is in the provider's queue
+	stage(t, s, first, 2)
+	stop := consent(first, 1, campaign.WishOut, newsTime)
+	got := decide(t, s, stop)
+	if got.Skipped != 1 || len(got.Queued) != 1 || got.Queued[0].Campaign != first.ID || got.Queued[0].QueueID != row(t, s, first, 1).QueueID || got.Queued[0].Sender != first.Sender {
+		t.Errorf("opt-out of chat 1: %+v, want row 1 of the second campaign skipped and that of the first named", got)
+	}
+	wantStatus(t, s, first, 1, campaign.StatusQueued)
+	if r := wantStatus(t, s, second, 1, campaign.StatusSkipped); r.SkipReason != campaign.SkipOptedOut {
+		t.Errorf("skipped as %q", r.SkipReason)
+	}
+	wantStatus(t, s, over, 1, campaign.StatusPending)
+	if r := row(t, s, first, 1); !r.OptedOut.Equal(newsTime) || totals(t, s, first.ID).OptedOut != 1 {
+		t.Errorf("row 1 opted out at %v, %d rows did", r.OptedOut, totals(t, s, first.ID).OptedOut)
+	}
+	if again := decide(t, s, stop); again.Skipped != 0 || len(again.Queued) != 1 {
+		t.Errorf("the same opt-out again: %+v", again)
+	}
+	if got := decide(t, s, consent(first, 2, campaign.WishOut, newsTime)); got.Skipped != 2 {
+		t.Errorf("skipped %d rows of chat 2, want the staged and the pending one", got.Skipped)
+	}
+	wantSuppressed(t, s, Chat(1), Chat(2))
+
+	// An older opt-in and one at the same time change nothing, a newer one does,
+	// and brings no row back.
+	decide(t, s, consent(first, 1, campaign.WishIn, newsTime.Add(-time.Hour)), consent(first, 1, campaign.WishIn, newsTime))
+	wantSuppressed(t, s, Chat(1), Chat(2))
+	decide(t, s, consent(first, 1, campaign.WishIn, newsTime.Add(time.Hour)))
+	wantSuppressed(t, s, Chat(2))
+	wantStatus(t, s, second, 1, campaign.StatusSkipped)
+	if r := row(t, s, first, 1); r.OptedOut.IsZero() {
+		t.Error("the campaign does not say any more that its recipient opted out")
+	}
+	history, err := s.ConsentOf(ctx, Chat(1))
+	must(t, err)
+	var wishes []string
+	for _, c := range history {
+		wishes = append(wishes, fmt.Sprintf("%s %s", c.Wish, c.At.Sub(newsTime)))
+	}
+	if diff := cmp.Diff([]string{"opt_in 1h0m0s", "opt_out 0s", "opt_in 0s", "opt_in -1h0m0s"}, wishes); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	var out []campaign.OptOut
+	for o, err := range s.OptOuts(ctx) {
+		must(t, err)
+		out = append(out, o)
+	}
+	if len(out) != 1 || out[0].Since.IsZero() {
+		t.Fatalf("opt-outs: %+v", out)
+	}
+	if diff := cmp.Diff(consent(first, 2, campaign.WishOut, newsTime), out[0].Consent); diff != "" {
+		t.Errorf("opt-out of chat 2 (-want +got):\n%s", diff)
+	}
+	_, err = s.Decide(ctx, []campaign.Consent{{Chat: Chat(1), Wish: campaign.WishNear}})
+	wantCode(t, err, campaign.CodeInvalid)
+}
+
+// testAliases: an opt-out under one spelling of a chat holds for the other, in
+// whatever order the two become known.
+func testAliases(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	seeded := Seed(t, s, 4)
+	stop := campaign.Consent{Chat: "alias@c.us", Wish: campaign.WishOut, At: newsTime, Source: campaign.ConsentReply}
+	send(t, s, seeded, 3)
+	fold(t, s, campaign.Folding{Consent: &stop})
+	wantSuppressed(t, s, "alias@c.us")
+	if got := fold(t, s, campaign.Folding{Alias: &campaign.ChatAlias{Alias: "alias@c.us", Chat: Chat(1)}}); got.Skipped != 1 {
+		t.Errorf("an alias that had opted out skipped %d rows, want 1", got.Skipped)
+	}
+	wantStatus(t, s, seeded, 1, campaign.StatusSkipped)
+	got := fold(t, s, campaign.Folding{Alias: &campaign.ChatAlias{Alias: "lid@c.us", Chat: Chat(2)}},
+		campaign.Folding{Alias: &campaign.ChatAlias{Alias: "lid@c.us", Chat: Chat(3)}},
+		campaign.Folding{Consent: &campaign.Consent{Chat: Chat(2), Wish: campaign.WishOut, At: newsTime}})
+	if got.Skipped != 1 || len(got.Queued) != 1 || got.Queued[0].Seq != 3 {
+		t.Errorf("an opt-out behind an alias: %+v", got)
+	}
+	wantSuppressed(t, s, "alias@c.us", "lid@c.us", Chat(1), Chat(2), Chat(3))
+	wantStatus(t, s, seeded, 4, campaign.StatusPending)
+	if history, err := s.ConsentOf(ctx, Chat(1)); err != nil || len(history) != 1 || history[0].Chat != "alias@c.us" {
+		t.Errorf("history behind an alias: %v (%v)", history, err)
+	}
+	n := 0
+	for _, err := range s.OptOuts(ctx) {
+		must(t, err)
+		n++
+	}
+	if n != 2 {
+		t.Errorf("%d opt-outs, want one for each decision", n)
+	}
+	decide(t, s, campaign.Consent{Chat: Chat(1), Wish: campaign.WishIn, At: newsTime.Add(1)}) // the same millisecond
+	wantSuppressed(t, s, "alias@c.us", "lid@c.us", Chat(1), Chat(2), Chat(3))
+	decide(t, s, campaign.Consent{Chat: Chat(1), Wish: campaign.WishIn, At: newsTime.Add(time.Second)})
+	wantSuppressed(t, s, "lid@c.us", Chat(2), Chat(3))
+}
+
+// testNoIntentAfterOptOut is promise P12: rows that come to wait after their
+// chat opted out are stopped by the claim.
+func testNoIntentAfterOptOut(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	decide(t, s, campaign.Consent{Chat: Chat(1), Wish: campaign.WishOut, At: newsTime}, campaign.Consent{Chat: Chat(2), Wish: campaign.WishOut, At: newsTime})
+	seeded := Seed(t, s, 3) // by an import that did not ask
+	rows := stage(t, s, seeded, 1, 2, 3)
+	wantRefused(t, s, seeded.Intent(rows[0]), campaign.RefusedOptOut)
+	if r := wantStatus(t, s, seeded, 1, campaign.StatusSkipped); r.SkipReason != campaign.SkipOptedOut || r.Attempt != 0 {
+		t.Errorf("row 1 is skipped as %q after attempt %d", r.SkipReason, r.Attempt)
+	}
+	wantRefused(t, s, seeded.Intent(rows[0]), campaign.RefusedOptOut)
+	older := rows[1]
+	older.Gen--
+	wantRefused(t, s, seeded.Intent(older), campaign.RefusedStale)
+	wantStatus(t, s, seeded, 2, campaign.StatusStaged)
+	claim(t, s, seeded, rows[2])
+	_, err := s.Transition(ctx, seeded.ID, campaign.StateCanceled, "", "")
+	must(t, err)
+	wantRefused(t, s, seeded.Intent(rows[1]), campaign.RefusedCampaign)
+	wantStatus(t, s, seeded, 2, campaign.StatusStaged)
+}
+
+func testReviews(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	seeded := Seed(t, s, 3)
+	near := func(seq int64, id string) campaign.Folding {
+		f := reply(seeded, seq, id, newsTime.Add(time.Duration(seq)*time.Minute), "pls stop this")
+		f.Reply.Wish = campaign.WishNear
+		return f
+	}
+	fold(t, s, near(2, "b"), near(1, "a"), reply(seeded, 3, "c", newsTime, "thanks"))
+	list, err := s.Reviews(ctx)
+	must(t, err)
+	want := []campaign.Review{{Reply: *near(1, "a").Reply}, {Reply: *near(2, "b").Reply}}
+	if diff := cmp.Diff(want, list); diff != "" {
+		t.Errorf("to review (-want +got):\n%s", diff)
+	}
+	got, err := s.DecideReview(ctx, "a", campaign.WishOut)
+	must(t, err)
+	if got.Skipped != 1 || totals(t, s, seeded.ID).OptedOut != 1 {
+		t.Errorf("a review that was an opt-out: %+v, %d opted out", got, totals(t, s, seeded.ID).OptedOut)
+	}
+	for range 2 {
+		if got, err := s.DecideReview(ctx, "b", campaign.WishNone); err != nil || got.Skipped != 0 {
+			t.Errorf("a review that was none: %+v (%v)", got, err)
+		}
+	}
+	wantSuppressed(t, s, Chat(1))
+	_, err = s.DecideReview(ctx, "b", campaign.WishOut)
+	wantCode(t, err, campaign.CodeConflict)
+	_, err = s.DecideReview(ctx, "c", campaign.WishOut)
+	wantCode(t, err, campaign.CodeNotFound)
+	fold(t, s, near(2, "b")) // it comes again, and stays decided
+	if list, err = s.Reviews(ctx); err != nil || len(list) != 0 {
+		t.Errorf("still to review: %v (%v)", list, err)
+	}
+}
+
+func testWithdraw(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	seeded := Seed(t, s, 4)
+	for seq := int64(1); seq <= 3; seq++ {
+		send(t, s, seeded, seq)
+	}
+	fold(t, s, campaign.Folding{Observation: observation(seeded, 3, campaign.StatusSent, newsTime)})
+	n, err := s.Withdraw(ctx, seeded.ID, []int64{1, 2, 3, 4, 99}, "opted out")
+	must(t, err)
+	if n != 2 {
+		t.Errorf("withdrew %d rows, want 2", n)
+	}
+	if r := wantStatus(t, s, seeded, 1, campaign.StatusCanceled); r.Detail != "opted out" || r.QueueID == "" {
+		t.Errorf("withdrawn row: %q, %q", r.Detail, r.QueueID)
+	}
+	wantStatus(t, s, seeded, 3, campaign.StatusSent)
+	wantStatus(t, s, seeded, 4, campaign.StatusPending)
+	if n, err := s.AwaitingEvidence(ctx, seeded.ID); err != nil || n != 1 {
+		t.Errorf("%d rows await evidence, want 1 (%v)", n, err)
+	}
+	fold(t, s, campaign.Folding{Observation: observation(seeded, 2, campaign.StatusDelivered, newsTime)})
+	wantStatus(t, s, seeded, 2, campaign.StatusDelivered)
+}
+
+// observation is evidence as a Folding carries it.
+func observation(seeded Seeded, seq int64, status campaign.Status, at time.Time) *campaign.Observation {
+	o := evidence(seeded, seq, status, at)
+	return &o
+}
