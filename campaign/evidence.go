@@ -26,6 +26,9 @@ type Evidence struct {
 	Status    Status // queued, processing, sent, delivered, read, failed; "" when nothing was learned
 	MessageID string // the final id, once known
 	Detail    string // status_description; for failed, the provider's reason
+	// FailClass says of failed whether trying again later can help; "" is
+	// FailPermanent. Once something said that it can, it does.
+	FailClass FailClass
 
 	SentAt      time.Time
 	DeliveredAt time.Time
