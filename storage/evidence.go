@@ -266,6 +266,9 @@ func (r observed) fold(o campaign.Observation, now, firstPoll int64) observed {
 	} else if o.Detail != "" && o.Source != campaign.EvidenceWebhook && (o.Status == "" || o.Status == r.Status) {
 		r.Detail = o.Detail // we asked: the latest answer is the best
 	}
+	if o.FailClass == campaign.FailTransient && o.Status == campaign.StatusFailed && r.Fail == campaign.FailProvider {
+		r.FailClass = o.FailClass
+	}
 	r.schedule(o, was, now, firstPoll)
 	return r
 }
@@ -276,7 +279,7 @@ func (r *observed) become(o campaign.Observation, was observed) {
 	if r.Status == campaign.StatusFailed {
 		// Taken, and then given up by the provider: sending it again is a
 		// person's decision.
-		r.Fail, r.FailClass = campaign.FailProvider, campaign.FailPermanent
+		r.Fail, r.FailClass = campaign.FailProvider, cmp.Or(o.FailClass, campaign.FailPermanent)
 		if o.Source != campaign.EvidenceWebhook {
 			r.Detail = cmp.Or(o.Detail, was.Detail)
 		}

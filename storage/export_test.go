@@ -192,6 +192,26 @@ const (
 	BoundQuery       = boundQuery
 	EarlierQuery     = earlierQuery
 	LaterQuery       = laterQuery
+	ByQueueQuery     = byQueueQuery
+	ByUniqueQuery    = byUniqueQuery
+	FormerQuery      = formerQuery
+	LatestQuery      = latestQuery
+	WaitingQuery     = waitingQuery
+	BoundFormerQuery = boundFormerQuery
+	SpellingsQuery   = spellingsQuery
+	LastConsentQuery = lastConsentQuery
+	OptOutsQuery     = optOutsQuery
+	FreshQuery       = freshQuery
+	ParkedQuery      = parkedQuery
+	ForgetParked     = forgetParked
+	ForgetDone       = forgetDone
+	RepliesQuery     = repliesQuery
+	ReviewsQuery     = reviewsQuery
+	BallotsQuery     = ballotsQuery
+	WatchesQuery     = watchesQuery
+	DueNoticesQuery  = dueNoticesQuery
+	NextNoticeQuery  = nextNoticeQuery
+	RetryableQuery   = retryableQuery
 )
 
 // StageQuery is built at start, so it is no constant.

@@ -80,8 +80,9 @@ const returnedQuery = `SELECT ` + unknownColumns + `
 	ORDER BY r.seq`
 
 // BoundIDs is every id of the provider (queue, unique and message id) that a
-// row of this chat has already, in any campaign of the ledger: a message with
-// one of them is not the one that is looked for.
+// row of this chat has already or had in an attempt that was given up, in any
+// campaign of the ledger: a message with one of them is not the one that is
+// looked for.
 func (s *Store) BoundIDs(ctx context.Context, chat campaign.ChatID) ([]string, error) {
 	var rows []struct {
 		QueueID   string `db:"queue_id"`
@@ -99,6 +100,11 @@ func (s *Store) BoundIDs(ctx context.Context, chat campaign.ChatID) ([]string, e
 			}
 		}
 	}
+	var former []string
+	if err := s.readers.SelectContext(ctx, &former, s.readers.Rebind(boundFormerQuery), string(chat), string(chat)); err != nil {
+		return nil, s.fail("list the ids that are known of a chat", err)
+	}
+	ids = append(ids, former...)
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
 }
@@ -110,6 +116,13 @@ const boundQuery = `SELECT r.queue_id, r.unique_id, r.message_id FROM campaigns 
 	UNION ALL SELECT r.queue_id, r.unique_id, r.message_id FROM campaigns c CROSS JOIN recipients r
 	WHERE r.campaign_n = c.n AND r.seq IN
 	  (SELECT seq FROM recipients x WHERE x.campaign_n = c.n AND x.chat = ? AND x.addressed = 0 AND x.chat <> '')`
+
+const boundFormerQuery = `SELECT f.id FROM campaigns c CROSS JOIN recipients r CROSS JOIN former_ids f
+	WHERE r.campaign_n = c.n AND r.chat = ? AND r.addressed = 1 AND f.campaign_n = r.campaign_n AND f.seq = r.seq
+	UNION ALL SELECT f.id FROM campaigns c CROSS JOIN recipients r CROSS JOIN former_ids f
+	WHERE r.campaign_n = c.n AND r.seq IN
+	  (SELECT seq FROM recipients x WHERE x.campaign_n = c.n AND x.chat = ? AND x.addressed = 0 AND x.chat <> '')
+	  AND f.campaign_n = r.campaign_n AND f.seq = r.seq`
 
 // witnessReach is how many rows before and after one Witnesses looks at.
 const witnessReach = 500

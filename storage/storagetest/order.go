@@ -79,6 +79,9 @@ func anyHappening(rt *rapid.T) happening {
 		detail := rapid.SampledFrom([]string{"", "one", "two"}).Draw(rt, "detail")
 		return func(w *world) campaign.Folding {
 			o := observation(w.campaigns[which], seq, status, at)
+			if detail == "two" {
+				o.FailClass = campaign.FailTransient
+			}
 			o.Detail, o.MessageID = detail, fmt.Sprintf("true_x_%d-%d", which, seq)
 			return campaign.Folding{Observation: o}
 		}

@@ -40,7 +40,8 @@ CREATE TABLE deliveries (
   parked    BIGINT NOT NULL DEFAULT 0      -- waits for its row since then
 );
 CREATE INDEX deliveries_new    ON deliveries (n)      WHERE body IS NOT NULL AND parked = 0;
-CREATE INDEX deliveries_parked ON deliveries (n, parked) WHERE body IS NOT NULL AND parked > 0;
+CREATE INDEX deliveries_parked ON deliveries (n) WHERE body IS NOT NULL AND parked > 0;
+CREATE INDEX deliveries_by_age ON deliveries (parked) WHERE body IS NOT NULL AND parked > 0;
 CREATE INDEX deliveries_done   ON deliveries (received) WHERE body IS NULL;
 
 -- Inbound messages. The id is the provider's, so that a message that comes by
