@@ -1,0 +1,307 @@
+package notices
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+// Outbox has the notices that are still to be delivered.
+type Outbox interface {
+	// DueNotices are those whose time has come, in the order they were written,
+	// at most limit.
+	DueNotices(ctx context.Context, now time.Time, limit int) ([]campaign.Notice, error)
+	// NextNotice is when the next one is due; false: all are done.
+	NextNotice(ctx context.Context) (time.Time, bool, error)
+}
+
+// Marks keeps what became of attempts.
+type Marks interface {
+	NoticesDelivered(ctx context.Context, delivered []campaign.Delivered) error
+}
+
+// Config is what a Sender works with.
+type Config struct {
+	Outbox Outbox
+	Marks  Marks
+	// Secret signs. It must be a valid one (LoadSecret).
+	Secret Secret
+	// AllowPrivate lets notices go to private addresses. Loopback URLs always
+	// work; link-local addresses never.
+	AllowPrivate bool
+	// Speed divides the waits of the schedule; 1 if 0.
+	Speed float64
+	// PerHost is how many notices are on their way to one host at a time; 4 if 0.
+	PerHost int
+	// Logger is told what went wrong; nil: nobody.
+	Logger *slog.Logger
+
+	resolver *net.Resolver // of tests
+}
+
+// Sender delivers notices. Its methods may be called from any goroutine.
+type Sender struct {
+	cfg    Config
+	log    *slog.Logger
+	post   func(context.Context, campaign.Notice) campaign.Delivered
+	close  func()
+	poked  chan struct{}
+	drains chan drain
+}
+
+// drain is somebody who waits for the end.
+type drain struct {
+	deadline time.Time
+	done     chan bool // buffered: whoever waited may be gone
+}
+
+const (
+	dueLimit  = 256
+	maxFlying = 64
+	lookEvery = 5 * time.Second       // other processes write notices too
+	lookAgain = time.Second           // while something is under way, or a mark failed
+	lookSoon  = 50 * time.Millisecond // at the earliest
+	lastMarks = 3 * time.Second       // to write what is known at the end
+)
+
+// New makes a sender. The error says that the secret is none.
+func New(cfg Config) (*Sender, error) {
+	if cfg.Speed <= 0 {
+		cfg.Speed = 1
+	}
+	if cfg.PerHost <= 0 {
+		cfg.PerHost = 4
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	courier, err := newCourier(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Sender{
+		cfg: cfg, log: cfg.Logger, post: courier.deliver, close: courier.close,
+		poked: make(chan struct{}, 1), drains: make(chan drain),
+	}, nil
+}
+
+// Poke says that there may be new notices. It never blocks.
+func (s *Sender) Poke() {
+	select {
+	case s.poked <- struct{}{}:
+	default:
+	}
+}
+
+// Drain returns when nothing is left that could be delivered within the timeout,
+// or after it, and says whether everything is delivered or given up. What is
+// left is delivered by the next Run, of whatever process. It needs a Run.
+func (s *Sender) Drain(ctx context.Context, timeout time.Duration) (empty bool) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	d := drain{deadline: time.Now().Add(timeout), done: make(chan bool, 1)}
+	select {
+	case s.drains <- d:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case empty = <-d.done:
+		return empty
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Run delivers until the context ends. Attempts under way are cut then; those
+// that were answered are written down all the same.
+func (s *Sender) Run(ctx context.Context) {
+	defer s.close()
+	desk := &desk{
+		Sender: s, flying: make(map[string]campaign.Notice), landed: make(chan campaign.Delivered, maxFlying),
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-s.poked:
+		case <-timer.C:
+		case d := <-s.drains:
+			desk.drains = append(desk.drains, d)
+		case d := <-desk.landed:
+			desk.settle(d)
+		}
+		if ctx.Err() == nil {
+			timer.Reset(desk.turn(ctx))
+		}
+	}
+	desk.finish(context.WithoutCancel(ctx))
+}
+
+// desk is the state of one Run.
+type desk struct {
+	*Sender
+	flying   map[string]campaign.Notice // by id: under way, or answered and not marked yet
+	landed   chan campaign.Delivered
+	unmarked []campaign.Delivered
+	drains   []drain
+	inAir    int
+}
+
+// turn writes down what landed, lets off what is due, and says how long nothing
+// else is to be done.
+func (d *desk) turn(ctx context.Context) time.Duration {
+	d.mark(ctx)
+	if err := d.begin(ctx); err != nil {
+		d.log.Error("cannot read the notices that are due", slog.Any("error", err))
+		return lookAgain
+	}
+	next, more, err := d.cfg.Outbox.NextNotice(ctx)
+	if err != nil {
+		d.log.Error("cannot read when the next notice is due", slog.Any("error", err))
+		return lookAgain
+	}
+	d.endDrains(next, more)
+	wait := lookEvery
+	if more {
+		wait = max(min(wait, time.Until(next)), lookSoon)
+	}
+	if len(d.flying) > 0 {
+		// What is due is under way, or waits for it: that will wake us.
+		wait = max(wait, lookAgain)
+	}
+	return wait
+}
+
+// settle takes what an attempt came to, with all others that are there.
+func (d *desk) settle(first campaign.Delivered) {
+	for {
+		d.inAir--
+		d.unmarked = append(d.unmarked, first)
+		if first.Failed != "" {
+			d.log.Warn("a notice was not taken", slog.String("notice", first.ID), slog.String("reason", first.Failed),
+				slog.Bool("given_up", first.Done))
+		}
+		select {
+		case first = <-d.landed:
+		default:
+			return
+		}
+	}
+}
+
+// mark writes down what became of attempts. While that fails they count as under
+// way, so that nothing is repeated that need not be.
+func (d *desk) mark(ctx context.Context) {
+	if len(d.unmarked) == 0 {
+		return
+	}
+	if err := d.cfg.Marks.NoticesDelivered(ctx, d.unmarked); err != nil {
+		d.log.Error("cannot write down which notices were delivered", slog.Any("error", err))
+		return
+	}
+	for _, done := range d.unmarked {
+		delete(d.flying, done.ID)
+	}
+	d.unmarked = d.unmarked[:0]
+}
+
+// begin lets off what is due, in order. A notice that must wait holds those of
+// its campaign behind it.
+func (d *desk) begin(ctx context.Context) error {
+	due, err := d.cfg.Outbox.DueNotices(ctx, time.Now(), dueLimit)
+	if err != nil {
+		return err
+	}
+	hosts := make(map[string]int)
+	lanes := make(map[campaign.ID]lane)
+	for _, n := range d.flying {
+		hosts[hostOf(n)]++
+		lanes[n.Campaign] = lanes[n.Campaign].with(n)
+	}
+	for _, n := range due {
+		if _, flies := d.flying[n.ID]; flies {
+			continue
+		}
+		lane, host := lanes[n.Campaign], hostOf(n)
+		if len(d.flying) >= maxFlying || hosts[host] >= d.cfg.PerHost || !lane.admits(n) {
+			lane.held = true
+			lanes[n.Campaign] = lane
+			continue
+		}
+		hosts[host]++
+		lanes[n.Campaign] = lane.with(n)
+		d.flying[n.ID] = n
+		d.inAir++
+		go func() { d.landed <- d.post(ctx, n) }()
+	}
+	return nil
+}
+
+// lane is what of one campaign is under way.
+type lane struct {
+	flying int
+	state  bool // a change of its state is among them
+	held   bool // something before waits
+}
+
+func (l lane) with(n campaign.Notice) lane {
+	l.flying++
+	l.state = l.state || n.Kind == campaign.NoticeCampaign
+	return l
+}
+
+// admits says whether a notice may be let off: a change of the campaign's state
+// alone, everything else beside each other.
+func (l lane) admits(n campaign.Notice) bool {
+	if n.Kind == campaign.NoticeCampaign {
+		return !l.held && l.flying == 0
+	}
+	return !l.held && !l.state
+}
+
+// endDrains lets those go for whom nothing more can be done.
+func (d *desk) endDrains(next time.Time, more bool) {
+	if len(d.flying) > 0 {
+		return
+	}
+	left := d.drains[:0]
+	for _, waiting := range d.drains {
+		if more && !next.After(waiting.deadline) {
+			left = append(left, waiting)
+			continue
+		}
+		waiting.done <- !more
+	}
+	d.drains = left
+}
+
+// finish waits for the attempts that were cut and writes down those that were
+// answered. A failure is not: it may be our own going.
+func (d *desk) finish(ctx context.Context) {
+	for d.inAir > 0 {
+		if landed := <-d.landed; landed.Done {
+			d.unmarked = append(d.unmarked, landed)
+		}
+		d.inAir--
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastMarks)
+	defer cancel()
+	d.mark(ctx)
+	for _, waiting := range d.drains {
+		waiting.done <- false
+	}
+}
+
+func hostOf(n campaign.Notice) string {
+	u, err := url.Parse(n.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
