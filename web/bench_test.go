@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"net/http"
-	"path/filepath"
 	"runtime"
 	"runtime/metrics"
 	"slices"
@@ -21,11 +20,7 @@ const senders = 64
 // many a second are durable, and how long one takes. The senders run on the same
 // machine.
 func BenchmarkWebhooks(b *testing.B) {
-	inbox, err := openLedger(b.Context(), filepath.Join(b.TempDir(), "herald.db"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	server := start(b, config(inbox))
+	server := start(b, config(ledger(b, b.TempDir())))
 	url := server.url(web.WebhookPath)
 	var next atomic.Int64
 	took := make([][]time.Duration, senders)
@@ -90,16 +85,12 @@ func watchHeap(tb testing.TB) (peak func() uint64) {
 // answered 200 once: what is too much is refused, memory stays where it was, and
 // nothing that was answered 200 is missing.
 func TestBurst(t *testing.T) { //nolint:paralleltest // it watches the heap
-	deliveries := 20_000
+	deliveries := 10_000
 	if testing.Short() {
 		deliveries = 5_000
 	}
-	path := filepath.Join(t.TempDir(), "herald.db")
-	inbox, err := openLedger(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := config(inbox)
+	store := ledger(t, t.TempDir())
+	cfg := config(store)
 	cfg.Limits.Queue, cfg.Limits.Batch = 32, 16
 	server := start(t, cfg)
 	url := server.url(web.WebhookPath)
@@ -143,7 +134,7 @@ func TestBurst(t *testing.T) { //nolint:paralleltest // it watches the heap
 	if refused.Load() == 0 {
 		t.Error("nothing was refused: the burst was none")
 	}
-	kept := keysIn(t, path)
+	kept := keysIn(t, store)
 	missing := 0
 	for i := range deliveries {
 		if !kept[keyOf(t, ack(i+1))] {

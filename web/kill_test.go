@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,17 +17,17 @@ import (
 	"github.com/herald-campaigns/herald/web"
 )
 
-// childEnv makes the test binary a receiver on the ledger it names, until it is
-// killed.
+// childEnv makes the test binary a receiver on the ledger in the folder it
+// names, until it is killed.
 const childEnv = "HERALD_TEST_WEB_LEDGER"
 
 // runChild is the child. It says whether this process is one.
 func runChild() bool {
-	path := os.Getenv(childEnv)
-	if path == "" {
+	dir := os.Getenv(childEnv)
+	if dir == "" {
 		return false
 	}
-	inbox, err := openLedger(context.Background(), path)
+	inbox, err := openLedger(context.Background(), dir)
 	if err == nil {
 		server := web.New(config(inbox))
 		if err = server.Start("127.0.0.1:0"); err == nil {
@@ -50,14 +49,14 @@ func TestKilledReceiverKeepsWhatItAnswered(t *testing.T) {
 		rounds = 2
 	}
 	killer := faults.NewKiller(0)
-	path := filepath.Join(t.TempDir(), "herald.db")
+	dir := t.TempDir()
 	var mu sync.Mutex
 	answered := make(map[string]bool)
 	var next atomic.Int64
 	for round := range rounds {
 		address, working := make(chan string, 1), make(chan struct{})
 		command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-		command.Env = append(os.Environ(), childEnv+"="+path)
+		command.Env = append(os.Environ(), childEnv+"="+dir)
 		command.Stderr = os.Stderr
 		stdout, err := command.StdoutPipe()
 		if err != nil {
@@ -100,7 +99,7 @@ func TestKilledReceiverKeepsWhatItAnswered(t *testing.T) {
 		}
 		senders.Wait()
 	}
-	kept := keysIn(t, path)
+	kept := keysIn(t, ledger(t, dir))
 	for key := range answered {
 		if !kept[key] {
 			t.Errorf("%s: a delivery that was answered 200 is not in the ledger", killer)

@@ -1,49 +1,43 @@
 package web_test
 
 import (
-	"bytes"
 	"context"
-	"os"
+	"path/filepath"
 	"testing"
 
-	"github.com/herald-campaigns/herald/campaign"
-	"github.com/herald-campaigns/herald/web"
+	"github.com/herald-campaigns/herald/storage"
 )
 
-// journal is an inbox that appends keys to a file and syncs it.
-type journal struct {
-	memory
-	file *os.File
+// openLedger opens the real ledger.
+func openLedger(ctx context.Context, dir string) (*storage.Store, error) {
+	return storage.Open(ctx, storage.Config{Path: filepath.Join(dir, "herald.db")})
 }
 
-func openLedger(_ context.Context, path string) (web.Inbox, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	return &journal{file: file}, err
-}
-
-func (j *journal) Receive(ctx context.Context, deliveries []campaign.Delivery) (int, error) {
-	var lines bytes.Buffer
-	for _, d := range deliveries {
-		lines.WriteString(d.Key + "\n")
-	}
-	if _, err := j.file.Write(lines.Bytes()); err != nil {
-		return 0, err
-	}
-	if err := j.file.Sync(); err != nil {
-		return 0, err
-	}
-	return j.memory.Receive(ctx, deliveries)
-}
-
-func keysIn(tb testing.TB, path string) map[string]bool {
+// ledger opens the real ledger for as long as the test runs.
+func ledger(tb testing.TB, dir string) *storage.Store {
 	tb.Helper()
-	raw, err := os.ReadFile(path)
+	store, err := openLedger(tb.Context(), dir)
 	if err != nil {
-		tb.Fatal(err)
+		tb.Fatalf("open the ledger: %v", err)
 	}
-	keys := make(map[string]bool)
-	for line := range bytes.Lines(raw) {
-		keys[string(bytes.TrimSpace(line))] = true
+	tb.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			tb.Errorf("close the ledger: %v", err)
+		}
+	})
+	return store
+}
+
+// keysIn are the keys of all deliveries in the ledger that nobody has looked at.
+func keysIn(tb testing.TB, store *storage.Store) map[string]bool {
+	tb.Helper()
+	deliveries, err := store.Deliveries(tb.Context(), 10_000_000)
+	if err != nil {
+		tb.Fatalf("read the deliveries: %v", err)
+	}
+	keys := make(map[string]bool, len(deliveries))
+	for _, d := range deliveries {
+		keys[d.Key] = true
 	}
 	return keys
 }
