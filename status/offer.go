@@ -3,7 +3,6 @@ package status
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -55,7 +54,7 @@ func (r *Reconciler) wanting(ctx context.Context, sender campaign.SenderID) ([]*
 			trails = append(trails, t)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.cfg.Policies)) {
+	for _, id := range r.attended() {
 		rows, err := r.ledger.ReturnedRows(ctx, id)
 		if err != nil {
 			return nil, fmt.Errorf("list returned rows: %w", err)
