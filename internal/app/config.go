@@ -34,7 +34,16 @@ type Config struct {
 		BaseURL   string          `koanf:"base_url"`
 		Token     periskope.Token `koanf:"token"`
 		TokenFile string          `koanf:"token_file"`
+		// The keys deliveries of webhooks are signed with: the one of the console,
+		// and the one before it for as long as they are being exchanged.
+		WebhookKey     periskope.Token `koanf:"webhook_key"`
+		WebhookKeyOld  periskope.Token `koanf:"webhook_key_old"`
+		WebhookKeyFile string          `koanf:"webhook_key_file"`
 	} `koanf:"periskope"`
+
+	Notify struct {
+		AllowPrivate bool `koanf:"allow_private"` // notices may go into private networks
+	} `koanf:"notify"`
 
 	// Senders are the paces of single phones, by number. A campaign's own pace
 	// can only be slower.
@@ -70,16 +79,17 @@ type Config struct {
 // simulator, in a folder of its own.
 func defaults() map[string]any {
 	return map[string]any{
-		"mode":               string(campaign.ModeSandbox),
-		"data_dir":           "herald-data",
-		"periskope.base_url": "https://api.periskope.app/v1",
-		"sandbox.speed":      100.0,
-		"sandbox.seed":       1,
-		"poll.per_second":    0.0,
-		"listen":             "127.0.0.1:8484",
-		"nats.storage":       "memory",
-		"log.level":          "warn",
-		"log.format":         "auto",
+		"mode":                 string(campaign.ModeSandbox),
+		"data_dir":             "herald-data",
+		"periskope.base_url":   "https://api.periskope.app/v1",
+		"notify.allow_private": false,
+		"sandbox.speed":        100.0,
+		"sandbox.seed":         1,
+		"poll.per_second":      0.0,
+		"listen":               "127.0.0.1:8484",
+		"nats.storage":         "memory",
+		"log.level":            "warn",
+		"log.format":           "auto",
 	}
 }
 
@@ -94,6 +104,10 @@ func environment() []variable {
 		{"HERALD_PERISKOPE_BASE_URL", "periskope.base_url", "default https://api.periskope.app/v1"},
 		{"HERALD_PERISKOPE_TOKEN", "periskope.token", "API token; needed in live mode"},
 		{"HERALD_PERISKOPE_TOKEN_FILE", "periskope.token_file", "file that holds the API token"},
+		{"HERALD_PERISKOPE_WEBHOOK_KEY", "periskope.webhook_key", "key webhooks are signed with; needed to receive any"},
+		{"HERALD_PERISKOPE_WEBHOOK_KEY_OLD", "periskope.webhook_key_old", "the key before it, while they are exchanged"},
+		{"HERALD_PERISKOPE_WEBHOOK_KEY_FILE", "periskope.webhook_key_file", "file that holds the key, and below it the old one"},
+		{"HERALD_NOTIFY_ALLOW_PRIVATE", "notify.allow_private", "true: notices may go into private networks"},
 		{"HERALD_SANDBOX_SPEED", "sandbox.speed", "times faster than life (default 100)"},
 		{"HERALD_SANDBOX_SEED", "sandbox.seed", "same seed, same run (default 1)"},
 		{"HERALD_POLL_PER_SECOND", "poll.per_second", "status requests a second (default 2)"},
@@ -107,9 +121,8 @@ func environment() []variable {
 // notYet are keys of the design that this version does not act on; setting one
 // is refused rather than ignored.
 var notYet = map[string]string{ //nolint:gochecknoglobals // a table
-	"periskope.webhook_key": "webhooks",
-	"database.url":          "PostgreSQL",
-	"nats.url":              "an external NATS cluster",
+	"database.url": "PostgreSQL",
+	"nats.url":     "an external NATS cluster",
 }
 
 // ConfigSource says where configuration comes from besides the defaults.
@@ -165,7 +178,7 @@ func LoadConfig(src ConfigSource) (Config, error) {
 		return Config{}, &campaign.Error{Code: campaign.CodeInvalid, What: "read configuration", Hint: "`herald init` writes a commented herald.yaml", Err: err}
 	}
 	cfg.Origin = origin
-	if err := cfg.readToken(); err != nil {
+	if err := errors.Join(cfg.readToken(), cfg.readWebhookKey()); err != nil {
 		return Config{}, err
 	}
 	return cfg, cfg.validate()
@@ -231,7 +244,8 @@ func readEnviron(environ []string) (values map[string]any, names map[string]stri
 // become a default.
 func refuseUnknown(k *koanf.Koanf, origin map[string]string) error {
 	known := slices.Collect(maps.Keys(defaults()))
-	known = append(known, "periskope.token", "periskope.token_file", "senders")
+	known = append(known, "periskope.token", "periskope.token_file",
+		"periskope.webhook_key", "periskope.webhook_key_old", "periskope.webhook_key_file", "senders")
 	for _, key := range k.Keys() {
 		if slices.Contains(known, key) {
 			continue
@@ -302,6 +316,30 @@ func (c *Config) readToken() error {
 		return &campaign.Error{Code: campaign.CodeInvalid, What: "read periskope.token_file", Err: err}
 	}
 	c.Periskope.Token = periskope.Token(strings.TrimSpace(string(content)))
+	return nil
+}
+
+// readWebhookKey takes the keys of webhooks from their file: the key, and on a
+// second line the one before it.
+func (c *Config) readWebhookKey() error {
+	if c.Periskope.WebhookKey != "" || c.Periskope.WebhookKeyFile == "" {
+		return nil
+	}
+	content, err := os.ReadFile(c.Periskope.WebhookKeyFile)
+	if err != nil {
+		return &campaign.Error{Code: campaign.CodeInvalid, What: "read periskope.webhook_key_file", Err: err}
+	}
+	keys := strings.Fields(string(content))
+	if len(keys) == 0 || len(keys) > 2 {
+		return &campaign.Error{
+			Code: campaign.CodeInvalid, What: fmt.Sprintf("periskope.webhook_key_file has %d keys", len(keys)),
+			Hint: "put the signing key of the Periskope console in it, and below it the one before, while they are exchanged",
+		}
+	}
+	c.Periskope.WebhookKey = periskope.Token(keys[0])
+	if len(keys) == 2 && c.Periskope.WebhookKeyOld == "" {
+		c.Periskope.WebhookKeyOld = periskope.Token(keys[1])
+	}
 	return nil
 }
 
