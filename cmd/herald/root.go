@@ -99,7 +99,7 @@ func (t *terminal) rootCommand() *cobra.Command {
 	add("send", t.checkCommand(load), t.previewCommand(load), t.runCommand(load),
 		t.serveCommand(load), t.pauseCommand(load), t.resumeCommand(load), t.cancelCommand(load))
 	add("look", t.campaignsCommand(load), t.statusCommand(load), t.recipientsCommand(load), t.unknownsCommand(load), t.reportCommand(load))
-	add("more", t.backupCommand(load), t.sandboxCommand(load), t.schemaCommand(), t.versionCommand())
+	add("more", t.backupCommand(load), t.listenCommand(load), t.sandboxCommand(load), t.schemaCommand(), t.versionCommand(), t.webhooksCommand(load))
 	root.AddCommand(topics()...)
 	addCompletion(root)
 	return root

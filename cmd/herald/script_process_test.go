@@ -105,6 +105,20 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
+// urlof NAME waits until the process has printed an address of this machine and
+// puts it into NAME_URL.
+func urlOf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: urlof NAME")
+	}
+	p := named(ts, args[0])
+	address := regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+/`)
+	await(func() bool { return address.MatchString(p.err.String()) }, p.exited, func() {
+		ts.Fatalf("%s has not said where it listens:\n%s", args[0], p.err)
+	})
+	ts.Setenv(args[0]+"_URL", address.FindString(p.err.String()))
+}
+
 // await looks again and again until done, or calls failed.
 func await(done func() bool, exited <-chan struct{}, failed func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

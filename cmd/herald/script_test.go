@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 			"exits":         exits,
 			"start":         start,
 			"until":         until,
+			"urlof":         urlOf,
 			"send":          sendSignal,
 			"press":         press,
 			"ends":          ends,
