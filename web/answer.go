@@ -30,9 +30,8 @@ func problem(w http.ResponseWriter, status int, code, detail string) {
 
 func writeJSON(w http.ResponseWriter, status int, kind string, body any) {
 	encoded, err := json.Marshal(body)
-	if err != nil {
-		http.Error(w, "{}", http.StatusInternalServerError)
-		return
+	if err != nil { // none of the bodies can fail
+		status, encoded = http.StatusInternalServerError, []byte("{}")
 	}
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -38,12 +38,12 @@ func NewListener(secret Secret, heard func(Heard) (status int)) (http.Handler, e
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
-			http.Error(w, "notices come by POST", http.StatusMethodNotAllowed)
+			refuse(w, http.StatusMethodNotAllowed, "notices come by POST")
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 		if err != nil {
-			http.Error(w, "the body is too long or did not come to its end", http.StatusBadRequest)
+			refuse(w, http.StatusBadRequest, "the body is too long or did not come to its end")
 			return
 		}
 		notice := Heard{At: time.Now(), ID: r.Header.Get(standardwebhooks.HeaderWebhookID), Body: body, Header: r.Header}
@@ -51,7 +51,7 @@ func NewListener(secret Secret, heard func(Heard) (status int)) (http.Handler, e
 			notice.Fault = fault(err)
 			notice.Body = nil
 			heard(notice)
-			http.Error(w, notice.Fault, http.StatusUnauthorized)
+			refuse(w, http.StatusUnauthorized, notice.Fault)
 			return
 		}
 		var envelope struct {
@@ -61,6 +61,12 @@ func NewListener(secret Secret, heard func(Heard) (status int)) (http.Handler, e
 		notice.Kind = envelope.Type
 		w.WriteHeader(heard(notice))
 	}), nil
+}
+
+func refuse(w http.ResponseWriter, status int, why string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, why+"\n") // the caller may be gone
 }
 
 // fault says in a word what the library found.

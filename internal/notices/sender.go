@@ -158,12 +158,12 @@ type desk struct {
 func (d *desk) turn(ctx context.Context) time.Duration {
 	d.mark(ctx)
 	if err := d.begin(ctx); err != nil {
-		d.log.Error("cannot read the notices that are due", slog.Any("error", err))
+		d.log.Error("cannot read the notices that are due", slog.Any("err", err))
 		return lookAgain
 	}
 	next, more, err := d.cfg.Outbox.NextNotice(ctx)
 	if err != nil {
-		d.log.Error("cannot read when the next notice is due", slog.Any("error", err))
+		d.log.Error("cannot read when the next notice is due", slog.Any("err", err))
 		return lookAgain
 	}
 	d.endDrains(next, more)
@@ -202,7 +202,7 @@ func (d *desk) mark(ctx context.Context) {
 		return
 	}
 	if err := d.cfg.Marks.NoticesDelivered(ctx, d.unmarked); err != nil {
-		d.log.Error("cannot write down which notices were delivered", slog.Any("error", err))
+		d.log.Error("cannot write down which notices were delivered", slog.Any("err", err))
 		return
 	}
 	for _, done := range d.unmarked {
