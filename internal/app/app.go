@@ -14,6 +14,7 @@ import (
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/dispatcher"
 	"github.com/herald-campaigns/herald/internal/natsd"
+	"github.com/herald-campaigns/herald/periskope"
 	"github.com/herald-campaigns/herald/sandbox"
 	"github.com/herald-campaigns/herald/status"
 	"github.com/herald-campaigns/herald/storage"
@@ -28,6 +29,8 @@ type App struct {
 	store *storage.Store
 	media *mediaStore
 
+	simKey periskope.Token // signs the webhooks of the built-in simulator, while that runs
+
 	tuning tuning
 }
 
@@ -39,6 +42,7 @@ type tuning struct {
 	sendDeadline time.Duration                        // dispatcher.Config
 	callTimeout  time.Duration                        // periskope.Config
 	reconciler   status.ReconcilerConfig              // its durations
+	sweeper      status.SweeperConfig                 // its durations
 	phoneEvery   time.Duration                        // phoneEvery
 	phoneGiveUp  time.Duration                        // phoneGiveUp
 	healthEvery  time.Duration                        // healthEvery

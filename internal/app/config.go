@@ -45,6 +45,14 @@ type Config struct {
 		AllowPrivate bool `koanf:"allow_private"` // notices may go into private networks
 	} `koanf:"notify"`
 
+	// OptOuts say which words count, beside the built-in ones.
+	OptOuts struct {
+		Words        []string `koanf:"words"`        // count as an opt-out too
+		StartWords   []string `koanf:"start_words"`  // count as an opt-in too
+		Ignore       []string `koanf:"ignore"`       // do not count any more
+		Confirmation string   `koanf:"confirmation"` // what a person is answered who opted out; "" for nothing
+	} `koanf:"optouts"`
+
 	// Senders are the paces of single phones, by number. A campaign's own pace
 	// can only be slower.
 	Senders map[string]campaign.Pace `koanf:"senders"`
@@ -245,7 +253,8 @@ func readEnviron(environ []string) (values map[string]any, names map[string]stri
 func refuseUnknown(k *koanf.Koanf, origin map[string]string) error {
 	known := slices.Collect(maps.Keys(defaults()))
 	known = append(known, "periskope.token", "periskope.token_file",
-		"periskope.webhook_key", "periskope.webhook_key_old", "periskope.webhook_key_file", "senders")
+		"periskope.webhook_key", "periskope.webhook_key_old", "periskope.webhook_key_file", "senders",
+		"optouts.words", "optouts.start_words", "optouts.ignore", "optouts.confirmation")
 	for _, key := range k.Keys() {
 		if slices.Contains(known, key) {
 			continue

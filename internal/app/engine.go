@@ -56,6 +56,7 @@ type engine struct {
 
 	rejections *dispatcher.Rejections
 	disk       *diskWatch
+	answers    *answers
 
 	mu    sync.Mutex // guards lanes and lines; held for looks only
 	lanes map[campaign.ID]*lane
@@ -111,6 +112,9 @@ func (a *App) startEngine(ctx context.Context, p *provider) (*engine, error) {
 		return nil, errors.Join(err, e.stop(ctx))
 	}
 	e.settler = status.NewReconciler(a.store, p.gateway, e.contents, budget, a.log, a.reconciling(attention))
+	if e.answers, err = e.newAnswers(budget); err != nil {
+		return nil, errors.Join(err, e.stop(ctx))
+	}
 	return e, nil
 }
 
@@ -135,6 +139,7 @@ func (e *engine) run(ctx context.Context) {
 	e.running.Go(func() { e.supervise(ctx) })
 	e.running.Go(func() { e.poller.Run(ctx) })
 	e.running.Go(func() { e.settler.Run(ctx) })
+	e.answers.run(ctx, &e.running)
 }
 
 // Pause stops a campaign with a reason: no claim is granted any more, and

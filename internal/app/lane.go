@@ -28,6 +28,9 @@ type lane struct {
 func (e *engine) add(ctx context.Context, feeding campaign.Feeding, senders []campaign.Sender, paces []campaign.Pace) *lane {
 	l := &lane{feeding: feeding, senders: senders, paces: paces, failed: make(chan error, 1)}
 	e.forgetHolds(ctx, l)
+	if err := e.answers.directory.learn(ctx); err != nil {
+		e.log.WarnContext(ctx, "the senders are not read; webhooks about new ones are passed over", "err", err)
+	}
 	e.contents.put(feeding)
 	e.settler.Attend(feeding.Campaign.ID, status.Attention{Policy: feeding.Campaign.Spec.UnknownPolicy})
 	e.mu.Lock()

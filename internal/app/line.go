@@ -17,6 +17,7 @@ type line struct {
 	sender campaign.Sender
 	gate   *dispatcher.Hold
 	phone  *phoneWatch
+	heard  chan struct{} // capacity 1: something was heard of the phone
 
 	mu      sync.Mutex // guards feeder
 	feeder  *campaign.Feeder
@@ -31,7 +32,7 @@ func (e *engine) lineOf(sender campaign.Sender) *line {
 	defer e.mu.Unlock()
 	l, ok := e.lines[sender.ID]
 	if !ok {
-		l = &line{sender: sender, gate: dispatcher.NewHold()}
+		l = &line{sender: sender, gate: dispatcher.NewHold(), heard: make(chan struct{}, 1)}
 		l.phone = &phoneWatch{engine: e, sender: sender, gate: l.gate}
 		if detail, full := e.disk.fullness(); full {
 			l.gate.Set(campaign.PauseDiskFull, detail)

@@ -35,6 +35,7 @@ func (e *engine) watchPhone(ctx context.Context, l *line) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-l.heard:
 		}
 		// With everything submitted there is nothing to hold.
 		lanes := e.fed(l.sender.ID)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -48,9 +49,11 @@ func (a *App) connect(inFlight int) (*provider, error) {
 // embedSandbox runs the simulator inside this process. Its journal lies in the
 // data directory, so that a second run still finds the messages of the first.
 func (a *App) embedSandbox() (*sandbox.Server, error) {
+	a.simKey = periskope.Token(rand.Text())
 	config := sandbox.Config{
 		Seed: a.cfg.Sandbox.Seed, Speed: a.cfg.Sandbox.Speed, AnyPhone: true,
 		Journal: filepath.Join(a.dir, "sandbox.jsonl"), Logger: a.log,
+		Webhooks: sandbox.Webhooks{Key: string(a.simKey)},
 	}
 	if a.tuning.sandbox != nil {
 		a.tuning.sandbox(&config)

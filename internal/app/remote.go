@@ -98,7 +98,7 @@ func (r *Remote) Prepare(ctx context.Context, path string, options PrepareOption
 	p.senders, p.paces = got.Senders, got.Paces
 	p.Campaign.Spec.Path = path
 	p.Plan.Duration = p.Plan.Finish.Sub(p.Plan.Start) // not in its JSON
-	if p.RejectsFile != "" { // as this command names the data directory
+	if p.RejectsFile != "" {                          // as this command names the data directory
 		p.RejectsFile = filepath.Join(r.folder(p.Campaign.ID), filepath.Base(p.RejectsFile))
 	}
 	return &p, nil

@@ -39,6 +39,9 @@ type RunOptions struct {
 	Progress func(Progress)
 	// Control takes what an operator asks for while it runs; may be nil.
 	Control <-chan Control
+	// Webhooks is the address, host:port, at which webhooks are received while it
+	// runs; "" for none.
+	Webhooks string
 }
 
 // Control is what an operator can ask of a running campaign.
@@ -69,7 +72,7 @@ const progressEvery = 200 * time.Millisecond
 // far as opts.Wait asks, when the campaign paused for a reason (as an error
 // that says why), or after a clean drain when ctx ends. Whatever happens, the
 // ledger knows where to go on.
-func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult, error) {
+func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (result RunResult, err error) {
 	if opts.Wait == "" {
 		opts.Wait = WaitSent
 	}
@@ -112,9 +115,16 @@ func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult,
 	if err != nil {
 		return RunResult{}, err
 	}
+	if opts.Webhooks != "" {
+		server, err := a.receive(ctx, engine, opts.Webhooks)
+		if err != nil {
+			return RunResult{}, errors.Join(err, engine.stop(ctx))
+		}
+		defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
+	}
 	lane := engine.add(ctx, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces)
 	r := &run{app: a, engine: engine, lane: lane, prepared: p, opts: opts, began: time.Now()}
-	result, err := r.loop(ctx)
+	result, err = r.loop(ctx)
 	// Draining must not be cut short by the very signal that asked for it.
 	return result, errors.Join(err, engine.stop(context.WithoutCancel(ctx)))
 }

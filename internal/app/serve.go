@@ -23,7 +23,7 @@ type ServiceInfo struct {
 	Mode      campaign.Mode `json:"mode"`
 	DataDir   string        `json:"data_dir"`
 	Campaigns int           `json:"campaigns"` // taken up from the last time
-	Webhooks  string        `json:"webhooks,omitempty"`
+	Webhooks  bool          `json:"webhooks"`  // there is a key to verify them with
 }
 
 const (
@@ -53,7 +53,7 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) (err error) {
 	engine.run(context.WithoutCancel(ctx))
 
 	local := newLocal(s)
-	server := web.New(a.webConfig(engine, local))
+	server := web.New(a.endpoint(engine, local))
 	if err := server.Start(a.cfg.Listen); err != nil { //nolint:contextcheck // it listens until it is closed
 		return err
 	}
@@ -63,33 +63,19 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) (err error) {
 		return fmt.Errorf("leave the address for commands: %w", err)
 	}
 	defer withdraw()
+	if err := provider.deliverTo(ctx, "http://"+server.Addr()+web.WebhookPath); err != nil {
+		return err
+	}
 	taken, err := s.takeUp(ctx)
 	if err != nil {
 		return err
 	}
 	if o.Ready != nil {
-		o.Ready(ServiceInfo{URL: "http://" + server.Addr(), Mode: a.cfg.Mode, DataDir: a.dir, Campaigns: taken})
+		o.Ready(ServiceInfo{URL: "http://" + server.Addr(), Mode: a.cfg.Mode, DataDir: a.dir, Campaigns: taken, Webhooks: len(a.webhookKeys()) > 0})
 	}
 	<-ctx.Done()
 	a.log.InfoContext(ctx, "stopping", slog.Int("campaigns", s.count()))
 	return nil
-}
-
-// webConfig is what the HTTP side works with.
-func (a *App) webConfig(e *engine, local *local) web.Config {
-	return web.Config{
-		Local: local, Logger: a.log,
-		Checks: map[string]func(context.Context) error{
-			"ledger": func(ctx context.Context) error { _, err := a.store.Campaigns(ctx); return err },
-			"stream": e.conn.Healthy,
-			"disk": func(context.Context) error {
-				if detail, full := e.disk.fullness(); full {
-					return errors.New(detail)
-				}
-				return nil
-			},
-		},
-	}
 }
 
 func closeServer(ctx context.Context, server *web.Server) error {

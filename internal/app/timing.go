@@ -37,6 +37,18 @@ func (a *App) reconciling(attention map[campaign.ID]status.Attention) status.Rec
 	return c
 }
 
+// speed is how much faster than life things go.
+func (c Config) speed() float64 {
+	if c.Mode == campaign.ModeSandbox {
+		return c.Sandbox.Speed
+	}
+	return 1
+}
+
+// sweepsPerSecond is the budget for looking through the provider's lists, beside
+// that of the poller.
+func (c Config) sweepsPerSecond() float64 { return 0.5 * c.speed() }
+
 // faster is a time of real life in a sandbox, at least a second.
 func faster(d time.Duration, speed float64) time.Duration {
 	return max(time.Duration(float64(d)/speed), time.Second)

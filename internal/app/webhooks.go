@@ -20,37 +20,6 @@ import (
 	"github.com/herald-campaigns/herald/web"
 )
 
-// webhooks is the HTTP side of this data directory: deliveries go into its
-// ledger, and received is called when something new is in it. Without a signing
-// key the endpoint is off.
-func (a *App) webhooks(received func()) web.Config {
-	return web.Config{
-		Inbox: a.store, Verify: a.cfg.webhookVerifier(), SignatureHeader: periskope.SignatureHeader,
-		Read: readWebhook, Received: received, Logger: a.log,
-		Checks: map[string]func(context.Context) error{
-			"ledger": func(ctx context.Context) error {
-				_, _, err := a.store.DeliveryBacklog(ctx)
-				return err
-			},
-		},
-	}
-}
-
-// webhookVerifier checks signatures with the keys there are; nil without any.
-func (c Config) webhookVerifier() func(raw []byte, signature string) error {
-	if c.Periskope.WebhookKey == "" && c.Periskope.WebhookKeyOld == "" {
-		return nil
-	}
-	return func(raw []byte, signature string) error {
-		return periskope.VerifySignature(raw, signature, c.Periskope.WebhookKey, c.Periskope.WebhookKeyOld)
-	}
-}
-
-func readWebhook(raw []byte) (web.Event, error) {
-	e, err := periskope.ParseEvent(raw)
-	return web.Event{Key: e.Key, Name: e.Name, Followed: e.Kind != periskope.EventOther}, err
-}
-
 // WebhookView is one subscription at the provider.
 type WebhookView struct {
 	ID    string `json:"id"`
@@ -102,7 +71,7 @@ func RegisterWebhooks(ctx context.Context, cfg Config, hookURL string) (WebhookR
 	list := func(events []string) []string { return append([]string{}, events...) }
 	return WebhookRegistration{
 		URL: hookURL, Kept: list(r.Kept), Made: list(r.Made), Resumed: list(r.Resumed), Refused: list(r.Refused),
-		Key: cfg.webhookVerifier() != nil,
+		Key: cfg.hasWebhookKey(),
 	}, err
 }
 

@@ -32,7 +32,7 @@ func endpoint(t *testing.T, change func(*Config)) (a *App, address string) {
 	}
 	a, err = Open(t.Context(), cfg, quiet())
 	check(t, err)
-	server := web.New(a.webhooks(nil))
+	server := web.New(a.receiver(nil))
 	check(t, server.Start("127.0.0.1:0"))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
