@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -21,7 +22,10 @@ type answers struct {
 	inbox       *status.Inbox
 	sweeper     *status.Sweeper
 	withdrawals *status.Withdrawals
-	notices     *notices.Sender
+
+	telling sync.Mutex
+	notices *notices.Sender // nil until a campaign wants any
+	silence func()          // ends them
 }
 
 // newAnswers makes them; budget is the poller's, which failures are confirmed
@@ -29,10 +33,6 @@ type answers struct {
 func (e *engine) newAnswers(budget status.Budget) (*answers, error) {
 	a := e.app
 	words, err := status.NewWords(status.WordList{Out: a.cfg.OptOuts.Words, In: a.cfg.OptOuts.StartWords, Remove: a.cfg.OptOuts.Ignore})
-	if err != nil {
-		return nil, err
-	}
-	secret, err := notices.LoadSecret(a.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -45,12 +45,9 @@ func (e *engine) newAnswers(budget status.Budget) (*answers, error) {
 		return nil, err
 	}
 	out.inbox = status.NewInbox(a.store, gateway.News, out.desk, e.provider.gateway, budget, a.log, status.InboxConfig{})
-	looking := ratelimit.New(ratelimit.Config{PerSecond: a.cfg.sweepsPerSecond(), Burst: 1})
+	looking := ratelimit.New(ratelimit.Config{PerSecond: cmp.Or(a.tuning.sweepsPerSecond, a.cfg.sweepsPerSecond()), Burst: 1})
 	out.sweeper = status.NewSweeper(a.store, e.provider.gateway, out.directory, out.desk, looking, a.log, a.sweeping())
-	out.notices, err = notices.New(notices.Config{
-		Outbox: a.store, Marks: a.store, Secret: secret, AllowPrivate: a.cfg.Notify.AllowPrivate, Speed: a.cfg.speed(), Logger: a.log,
-	})
-	return out, err
+	return out, nil
 }
 
 // run starts everything that listens.
@@ -58,7 +55,55 @@ func (a *answers) run(ctx context.Context, running *sync.WaitGroup) {
 	running.Go(func() { a.inbox.Run(ctx) })
 	running.Go(func() { a.sweeper.Run(ctx) })
 	running.Go(func() { a.withdrawals.Run(ctx) })
-	running.Go(func() { a.notices.Run(ctx) })
+}
+
+// tell starts the delivery of notices, if it is not under way. A campaign is
+// sent all the same when that cannot be: its notices wait in the ledger.
+func (e *engine) tell(ctx context.Context) {
+	a := e.answers
+	a.telling.Lock()
+	defer a.telling.Unlock()
+	if a.notices != nil {
+		return
+	}
+	secret, err := notices.LoadSecret(e.app.dir)
+	if err == nil {
+		a.notices, err = notices.New(notices.Config{
+			Outbox: e.store, Marks: e.store, Secret: secret, AllowPrivate: e.app.cfg.Notify.AllowPrivate, Speed: e.app.cfg.speed(), Logger: e.log,
+		})
+	}
+	if err != nil {
+		e.log.WarnContext(ctx, "notices are not delivered for now, they wait", "err", err)
+		return
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	e.running.Go(func() { a.notices.Run(running) })
+	a.silence = stop
+}
+
+// poke has new notices delivered at once.
+func (a *answers) poke() {
+	a.telling.Lock()
+	defer a.telling.Unlock()
+	if a.notices != nil {
+		a.notices.Poke()
+	}
+}
+
+// lastNotices is how long the end of an engine waits for notices that can be
+// delivered.
+const lastNotices = 5 * time.Second
+
+// hush delivers what can be delivered soon, and ends the delivery of notices.
+// The rest is delivered by the next engine.
+func (a *answers) hush(ctx context.Context) {
+	a.telling.Lock()
+	defer a.telling.Unlock()
+	if a.notices == nil {
+		return
+	}
+	a.notices.Drain(ctx, lastNotices)
+	a.silence()
 }
 
 // lookAt has the phone of a sender looked at soon: something was heard of it.

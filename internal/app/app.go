@@ -36,21 +36,22 @@ type App struct {
 
 // tuning are values of the engine that only tests change; zero is the default.
 type tuning struct {
-	giveUp       time.Duration                        // dispatcher.Config
-	firstRetry   time.Duration                        // dispatcher.Config
-	leaseTTL     time.Duration                        // dispatcher.KeeperConfig
-	sendDeadline time.Duration                        // dispatcher.Config
-	callTimeout  time.Duration                        // periskope.Config
-	reconciler   status.ReconcilerConfig              // its durations
-	sweeper      status.SweeperConfig                 // its durations
-	phoneEvery   time.Duration                        // phoneEvery
-	phoneGiveUp  time.Duration                        // phoneGiveUp
-	healthEvery  time.Duration                        // healthEvery
-	diskEvery    time.Duration                        // diskEvery
-	lostAfter    time.Duration                        // lostAfter
-	free         func(string) (uint64, uint64, error) // freeSpace
-	sandbox      func(*sandbox.Config)                // changes the embedded simulator
-	started      func(*natsd.Server, *sandbox.Server) // sees what a run started
+	giveUp          time.Duration                        // dispatcher.Config
+	firstRetry      time.Duration                        // dispatcher.Config
+	leaseTTL        time.Duration                        // dispatcher.KeeperConfig
+	sendDeadline    time.Duration                        // dispatcher.Config
+	callTimeout     time.Duration                        // periskope.Config
+	reconciler      status.ReconcilerConfig              // its durations
+	sweeper         status.SweeperConfig                 // its durations
+	sweepsPerSecond float64                              // Config.sweepsPerSecond
+	phoneEvery      time.Duration                        // phoneEvery
+	phoneGiveUp     time.Duration                        // phoneGiveUp
+	healthEvery     time.Duration                        // healthEvery
+	diskEvery       time.Duration                        // diskEvery
+	lostAfter       time.Duration                        // lostAfter
+	free            func(string) (uint64, uint64, error) // freeSpace
+	sandbox         func(*sandbox.Config)                // changes the embedded simulator
+	started         func(*natsd.Server, *sandbox.Server) // sees what a run started
 
 	// The seams that package faults lies on.
 	added     func(add addRows) addRows // around writing the rows of an import

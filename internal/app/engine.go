@@ -140,6 +140,9 @@ func (e *engine) run(ctx context.Context) {
 	e.running.Go(func() { e.poller.Run(ctx) })
 	e.running.Go(func() { e.settler.Run(ctx) })
 	e.answers.run(ctx, &e.running)
+	if _, waiting, err := e.store.NextNotice(ctx); err == nil && waiting {
+		e.tell(ctx) // what an earlier engine could not deliver
+	}
 }
 
 // Pause stops a campaign with a reason: no claim is granted any more, and
@@ -167,6 +170,7 @@ func (e *engine) Pause(ctx context.Context, id campaign.ID, reason campaign.Paus
 	if _, err := e.store.Transition(ctx, id, campaign.StatePaused, reason, detail); err != nil {
 		return err
 	}
+	e.answers.poke()
 	return e.takeBack(ctx, id)
 }
 
@@ -204,7 +208,7 @@ func (e *engine) lost(sender campaign.SenderID) func(ctx context.Context, all bo
 
 // drain ends intake and waits for calls under way and their outcomes. Calling
 // it again does nothing.
-func (e *engine) drain() {
+func (e *engine) drain(ctx context.Context) {
 	e.arranging.Lock()
 	defer e.arranging.Unlock()
 	e.drained = true
@@ -218,12 +222,15 @@ func (e *engine) drain() {
 	if e.cancel != nil {
 		e.cancel()
 	}
+	if e.answers != nil {
+		e.answers.hush(ctx)
+	}
 	e.running.Wait()
 }
 
 // stop drains, then closes the stream and the broker (stream page §4).
 func (e *engine) stop(ctx context.Context) error {
-	e.drain()
+	e.drain(ctx)
 	err := e.conn.Close(ctx)
 	e.broker.Close()
 	for _, l := range e.allLanes() {

@@ -45,6 +45,9 @@ func (e *engine) add(ctx context.Context, feeding campaign.Feeding, senders []ca
 // open starts the lines of the lane's senders, or has those that work already
 // work for it, too.
 func (e *engine) open(ctx context.Context, l *lane) {
+	if l.feeding.Campaign.Spec.Notify != nil {
+		e.tell(ctx)
+	}
 	e.arranging.Lock()
 	defer e.arranging.Unlock()
 	l.open.Store(true)

@@ -425,6 +425,7 @@ func (r *run) transition(ctx context.Context, to campaign.State) error {
 	c, err := r.app.store.Transition(ctx, r.prepared.Campaign.ID, to, "", "")
 	if err == nil {
 		r.prepared.Campaign = c
+		r.engine.answers.poke()
 	}
 	return err
 }
@@ -442,7 +443,7 @@ func (r *run) end(ctx context.Context, cause error) (RunResult, error) {
 			}
 		}
 		if !r.stays {
-			r.engine.drain()
+			r.engine.drain(ctx)
 		}
 	}
 	c, err := r.app.store.Campaign(ctx, r.prepared.Campaign.ID)
