@@ -166,7 +166,7 @@ func (s *Server) controlAdvance(r *http.Request) (any, error) {
 	if err != nil || by < 0 {
 		return nil, &controlError{http.StatusUnprocessableEntity, fmt.Sprintf("by is %q, want a duration such as 90s or 2h", req.By)}
 	}
-	now, err := s.engine.advance(by)
+	now, err := s.advance(by)
 	return map[string]string{"now": stamp(now.UnixNano())}, err
 }
 

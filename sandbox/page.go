@@ -36,6 +36,8 @@ func (s *Server) pageRoutes(mux *http.ServeMux) {
 	p := &pages{s: s, html: template.Must(template.ParseFS(pageFiles, "page/page.html"))}
 	mux.HandleFunc("GET /_sim/{$}", p.home)
 	mux.HandleFunc("GET /_sim/chat", p.chat)
+	mux.HandleFunc("GET /_sim/webhooks/log", p.deliveries)
+	mux.HandleFunc("POST /_sim/page/redeliver", p.redeliver)
 	mux.HandleFunc("GET /_sim/page.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, pageFiles, "page/page.css")
 	})
@@ -400,6 +402,49 @@ func (e *engine) pagePoll(j *job) *pagePoll {
 	return out
 }
 
+// deliveriesAPage is how much of the delivery log a page shows.
+const deliveriesAPage = 50
+
+type deliveriesPage struct {
+	frame
+	Problem      string
+	Counts       WebhookCounts
+	Log          []pageDelivery
+	Newer, Older string
+}
+
+type pageDelivery struct {
+	Delivery
+	When  string
+	Again bool // can be redelivered
+}
+
+// deliveries shows the delivery log, newest first.
+func (p *pages) deliveries(w http.ResponseWriter, r *http.Request) {
+	page, log := number(r), p.s.Deliveries()
+	out := deliveriesPage{
+		frame: newFrame(r, "Webhooks · Sandbox"), Counts: p.s.WebhookCounts(), Problem: r.URL.Query().Get("problem"),
+	}
+	slices.Reverse(log)
+	log = log[min(len(log), page*deliveriesAPage):]
+	for _, d := range log[:min(len(log), deliveriesAPage)] {
+		out.Log = append(out.Log, pageDelivery{Delivery: d, When: clockTime(d.At.UnixNano()), Again: d.body != nil})
+	}
+	out.Newer, out.Older = around(r, page, len(log) > deliveriesAPage)
+	p.render(w, "deliveries", out)
+}
+
+func (p *pages) redeliver(w http.ResponseWriter, r *http.Request) {
+	if !p.form(w, r) {
+		return
+	}
+	to := "/_sim/webhooks/log"
+	if err := p.s.Redeliver(r.PostFormValue("id")); err != nil { //nolint:contextcheck // the delivery outlives this request
+		to += "?problem=" + url.QueryEscape(err.Error())
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
 // form checks that a form was sent from this page and reads it.
 func (p *pages) form(w http.ResponseWriter, r *http.Request) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
@@ -463,7 +508,7 @@ func say(w http.ResponseWriter, status int, what string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, what+"\n") // the reader may be gone
+	_, _ = io.WriteString(w, what+"\n") //nolint:gosec // plain text, and nosniff; the reader may be gone
 }
 
 // render writes a page. Nothing in it may run, and nothing comes from

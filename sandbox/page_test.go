@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,6 +232,38 @@ func TestPageIsPaged(t *testing.T) {
 	}
 }
 
+func TestPageShowsDeliveries(t *testing.T) {
+	t.Parallel()
+	b, r := hurried(t, Config{Instant: true}), newReceiver(t)
+	if page := b.read("/_sim/webhooks/log"); !strings.Contains(page, "Nothing was delivered yet") {
+		t.Errorf("an empty log is shown as %s", page)
+	}
+	b.hook(r.URL, "message.ack.updated")
+	b.hook(`http://example.com/?"><script>alert(1)</script>`, "message.ack.updated")
+	b.crowd(20)
+	b.quiet()
+	first, second := b.open("/_sim/webhooks/log"), b.open("/_sim/webhooks/log?page=1")
+	if n := strings.Count(first, "<li "); n != 50 || !strings.Contains(first, "Older") || !strings.Contains(second, "Newer") {
+		t.Errorf("%d entries on the first page, want 50", n)
+	}
+	if !strings.Contains(first, "delivered, answered 200, attempt 1") || !strings.Contains(first+second, "refused") {
+		t.Errorf("the log is shown as %s", first)
+	}
+	b.open("/_sim/webhooks/log?page=9")
+	delivered := b.Deliveries()
+	at := slices.IndexFunc(delivered, func(d Delivery) bool { return d.Result == "delivered" })
+	if _, page := b.submit("/_sim/page/redeliver", url.Values{"id": {delivered[at].ID}}); strings.Contains(page, "<script") || strings.Contains(page, "role=\"alert\"") {
+		t.Errorf("delivering again led to %s", page)
+	}
+	b.quiet()
+	if n := len(r.all()); n != 61 {
+		t.Errorf("%d deliveries after one was repeated, want 61", n)
+	}
+	if _, page := b.submit("/_sim/page/redeliver", url.Values{"id": {"nothing"}}); !strings.Contains(page, "no body of event nothing") {
+		t.Errorf("it is not said why nothing is delivered again: %s", page)
+	}
+}
+
 // TestPagesElsewhereCannotAct sends what a browser says when a page of another
 // origin submits a form to us.
 func TestPagesElsewhereCannotAct(t *testing.T) {
@@ -238,7 +271,7 @@ func TestPagesElsewhereCannotAct(t *testing.T) {
 	b := setup(t, Config{Instant: true})
 	b.send(fictional(1), "Hi")
 	form := url.Values{"phone": {phoneA}, "chat": {fictional(1)}, "text": {"STOP"}, "state": {PhoneDisconnected}}
-	for _, path := range []string{"/_sim/page/reply", "/_sim/page/phone", "/_sim/reset", "/_sim/phones/" + phoneA + "/disconnect"} {
+	for _, path := range []string{"/_sim/page/reply", "/_sim/page/phone", "/_sim/page/vote", "/_sim/page/redeliver", "/_sim/reset", "/_sim/phones/" + phoneA + "/disconnect"} {
 		for _, header := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}} {
 			if status, _ := b.submit(path, form, header...); status != http.StatusForbidden {
 				t.Errorf("%s with %v: %d", path, header, status)

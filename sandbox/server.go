@@ -113,8 +113,16 @@ func (s *Server) Advance(by time.Duration) error {
 	if by < 0 {
 		return fmt.Errorf("advance the clock by %s: time only moves forward", by)
 	}
-	_, err := s.engine.advance(by)
+	_, err := s.advance(by)
 	return err
+}
+
+// advance moves the clock and lets the watch look anew: what it waits for is
+// nearer now.
+func (s *Server) advance(by time.Duration) (time.Time, error) {
+	now, err := s.engine.advance(by)
+	s.announcer.poke()
+	return now, err
 }
 
 // Disconnect cuts a phone's connection to WhatsApp: what is not yet sent waits.

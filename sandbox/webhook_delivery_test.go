@@ -62,6 +62,7 @@ func newReceiver(tb testing.TB) *receiver {
 		r.mu.Unlock()
 		if r.refuse != nil {
 			if status := r.refuse(before, raw); status != 0 {
+				w.Header().Set("Location", "/elsewhere") // means something with a redirect only
 				w.WriteHeader(status)
 			}
 		}

@@ -335,6 +335,70 @@ func TestSubscribingLate(t *testing.T) {
 	}
 }
 
+// TestAdvanceWakesTheWatch moves the clock to just before a delivery; nobody
+// asks for anything afterwards.
+func TestAdvanceWakesTheWatch(t *testing.T) {
+	t.Parallel()
+	r, came := newReceiver(t), make(chan struct{}, 8)
+	r.refuse = func(int, []byte) int {
+		came <- struct{}{}
+		return 0
+	}
+	b := setup(t, Config{Clock: time.Now, Service: time.Millisecond})
+	b.ownClock = false // as in a server whose Config has none
+	b.hook(r.URL, "message.created", "message.ack.updated")
+	wait := func(what string) {
+		t.Helper()
+		select {
+		case <-came:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s is not told", what)
+		}
+	}
+	b.send("12015550004", "x")
+	wait("sending")
+	wait("the server's tick")
+	if err := b.Advance(time.Hour - 2*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	wait("the delivery")
+}
+
+// TestTooManyEventsAreDropped bounds what waits for a receiver that is gone.
+func TestTooManyEventsAreDropped(t *testing.T) {
+	t.Parallel()
+	b := hurried(t, Config{WebhookFaults: WebhookFaults{Hold: true}})
+	b.hook("http://127.0.0.1:9/", "message.created")
+	const more = 100
+	for range pendingLimit + more {
+		b.courier.announce(&event{id: "x", name: "message.created"})
+	}
+	if counts := b.WebhookCounts(); counts.Pending != pendingLimit || counts.Dropped != more {
+		t.Errorf("%d wait and %d were dropped, want %d and %d", counts.Pending, counts.Dropped, pendingLimit, more)
+	}
+	if n := len(b.Deliveries()); n > logLimit {
+		t.Errorf("the log has %d entries", n)
+	}
+}
+
+// TestUnsubscribingForgetsWhatWaits must not leave the count of what waits
+// behind, or nobody could tell when all is done.
+func TestUnsubscribingForgetsWhatWaits(t *testing.T) {
+	t.Parallel()
+	b := hurried(t, Config{Instant: true, WebhookFaults: WebhookFaults{Hold: true}})
+	b.hook("http://127.0.0.1:9/", "message.ack.updated")
+	b.crowd(10)
+	var hooks []hook
+	b.call(http.StatusOK, "", http.MethodGet, "/v1/webhooks", "").into(t, &hooks)
+	if n := b.WebhookCounts().Pending; n != 30 {
+		t.Errorf("%d events wait, want 30", n)
+	}
+	b.call(http.StatusNoContent, "", http.MethodDelete, "/v1/webhooks/"+hooks[0].ID, "")
+	if n := b.WebhookCounts().Pending; n != 0 {
+		t.Errorf("%d events wait for nobody", n)
+	}
+}
+
 func TestPausedHookGetsNothing(t *testing.T) {
 	t.Parallel()
 	b, r := hurried(t, Config{Instant: true}), newReceiver(t)
@@ -405,25 +469,33 @@ func TestJournalKeepsWhatPeopleDid(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	act(first.Vote(phoneA, many(1), []string{"Yes", "Maybe"}, VoteOptions{}))
 	_, err := first.Reply(phoneA, many(3), "by hand", ReplyOptions{Quote: QuoteFull})
 	act(err)
+	for i := range 20 {
+		_, err = first.Reply(phoneA, many(i), "me too", ReplyOptions{})
+		act(err)
+	}
 	_, err = first.Reply(phoneA, group, "in a group", ReplyOptions{Author: many(4), Type: "image"})
 	act(err)
-	act(first.Vote(phoneA, many(1), []string{"Yes", "Maybe"}, VoteOptions{}))
 	act(first.Vote(phoneA, group, []string{"No"}, VoteOptions{Voter: many(5)}))
 	act(first.Vote(phoneA, group, []string{"No"}, VoteOptions{Voter: many(6)}))
 	act(first.Vote(phoneA, group, nil, VoteOptions{Voter: many(5)}))
 	c.add(time.Minute)
-	look := func(b *bundle) (messagePage, [][]string) {
+	look := func(b *bundle) ([]messagePage, [][]string) {
 		var chosen [][]string
+		pages := []messagePage{b.page("/v1/chats/messages"), b.page("/v1/chats/" + group + "/messages")}
+		for i := range 20 {
+			pages = append(pages, b.page("/v1/chats/"+many(i)+"/messages"))
+		}
 		for _, s := range votes {
 			chosen = append(chosen, b.chosen(s.UniqueID))
 		}
-		return b.page("/v1/chats/messages"), chosen
+		return pages, chosen
 	}
-	page, chosen := look(first)
-	if in := first.State().Inbound; in < 8 || page.Count != 24+in {
-		t.Fatalf("%d messages, %d of them from others", page.Count, in)
+	pages, chosen := look(first)
+	if in := first.State().Inbound; in < 8 || pages[0].Count != 24+in {
+		t.Fatalf("%d messages, %d of them from others", pages[0].Count, in)
 	}
 	if diff := gocmp.Diff([][]string{{"No"}, {"Maybe", "Yes"}, {"No"}}, chosen); diff != "" {
 		t.Errorf("votes (-want +got):\n%s", diff)
@@ -433,7 +505,7 @@ func TestJournalKeepsWhatPeopleDid(t *testing.T) {
 	second := setup(t, cfg)
 	second.clock = c
 	again, chosenAgain := look(second)
-	if diff := gocmp.Diff(page, again); diff != "" {
+	if diff := gocmp.Diff(pages, again); diff != "" {
 		t.Errorf("messages (-before +after):\n%s", diff)
 	}
 	if diff := gocmp.Diff(chosen, chosenAgain); diff != "" {
@@ -441,7 +513,7 @@ func TestJournalKeepsWhatPeopleDid(t *testing.T) {
 	}
 	id, err := second.Reply(phoneA, many(3), "after", ReplyOptions{})
 	act(err)
-	for _, m := range page.Messages {
+	for _, m := range pages[0].Messages {
 		if m.MessageID == id {
 			t.Error("a message id was given out twice")
 		}
