@@ -34,10 +34,10 @@ func (t *tx) actMove(sender int64, from, to campaign.Status) {
 	if from == to {
 		return
 	}
-	switch {
-	case to == campaign.StatusFailed:
+	switch to { //nolint:exhaustive // acceptance is counted where it is dated
+	case campaign.StatusFailed:
 		t.act(sender, activityFailed)
-	case to == campaign.StatusUnknown:
+	case campaign.StatusUnknown:
 		t.act(sender, activityUnknown)
 	}
 }

@@ -144,14 +144,13 @@ func claimAndSettle(ctx context.Context, s *storage.Store, seeded storagetest.Se
 	}
 }
 
-// BenchmarkObserve folds evidence in batches of 500.
-func BenchmarkObserve(b *testing.B) {
-	s := open(b)
-	seeded := storagetest.Seed(b, s, b.N)
+// sendAll takes the first n rows to queued, from 64 goroutines.
+func sendAll(b *testing.B, s *storage.Store, seeded storagetest.Seeded, n int) {
+	b.Helper()
 	var next atomic.Int64
 	var staged []campaign.Staged
-	for from := 0; from < b.N; from += 1000 {
-		staged = append(staged, stageRange(b, s, seeded, int64(from)+1, min(1000, b.N-from))...)
+	for from := 0; from < n; from += 1000 {
+		staged = append(staged, stageRange(b, s, seeded, int64(from)+1, min(1000, n-from))...)
 	}
 	done := make(chan error, 64)
 	for range 64 {
@@ -162,6 +161,13 @@ func BenchmarkObserve(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkObserve folds evidence in batches of 500.
+func BenchmarkObserve(b *testing.B) {
+	s := open(b)
+	seeded := storagetest.Seed(b, s, b.N)
+	sendAll(b, s, seeded, b.N)
 	b.ResetTimer()
 	at := time.Now()
 	for from := 0; from < b.N; from += 500 {

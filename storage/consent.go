@@ -82,7 +82,10 @@ func (s *Store) consentRow(ctx context.Context, c campaign.Consent) (consentRow,
 	if c.Wish != campaign.WishOut && c.Wish != campaign.WishIn || c.Chat == "" {
 		return consentRow{}, errWish
 	}
-	row := consentRow{Chat: c.Chat, At: millis(c.At), Wish: c.Wish, Source: c.Source, Reason: c.Reason, Seq: c.Seq}
+	row := consentRow{Chat: c.Chat, Wish: c.Wish, Source: c.Source, Reason: c.Reason, Seq: c.Seq}
+	if !c.At.IsZero() {
+		row.At = max(1, millis(c.At)) // 0 is never, also in a list with odd dates
+	}
 	var err error
 	row.Campaign, err = s.numberIfKnown(ctx, c.Campaign)
 	return row, err
@@ -202,21 +205,10 @@ const spellingsQuery = "SELECT chat FROM chat_aliases WHERE alias = ? UNION SELE
 
 // suppress derives from the decisions whether a chat may be written to, and
 // keeps that for all its spellings when anything has changed.
-func (t *tx) suppress(ctx context.Context, chats []campaign.ChatID, changed bool) (out bool, err error) {
-	var at int64
-	for _, chat := range chats {
-		var last []consentRow
-		if err := t.SelectContext(ctx, &last, t.Rebind(lastConsentQuery), string(chat)); err != nil {
-			return false, err
-		}
-		for _, c := range last {
-			switch {
-			case c.At > at:
-				at, out = c.At, c.Wish == campaign.WishOut
-			case c.At == at:
-				out = out || c.Wish == campaign.WishOut
-			}
-		}
+func (t *tx) suppress(ctx context.Context, chats []campaign.ChatID, changed bool) (bool, error) {
+	at, out, err := decision(ctx, t, chats)
+	if err != nil {
+		return false, err
 	}
 	if !changed {
 		return out, nil
@@ -232,6 +224,26 @@ func (t *tx) suppress(ctx context.Context, chats []campaign.ChatID, changed bool
 		}
 	}
 	return out, nil
+}
+
+// decision is the latest decision about a chat in any of its spellings: its time,
+// and whether it is an opt-out.
+func decision(ctx context.Context, q selecter, chats []campaign.ChatID) (at int64, out bool, err error) {
+	for _, chat := range chats {
+		var last []consentRow
+		if err := q.SelectContext(ctx, &last, q.Rebind(lastConsentQuery), string(chat)); err != nil {
+			return 0, false, err
+		}
+		for _, c := range last {
+			switch {
+			case c.At > at:
+				at, out = c.At, c.Wish == campaign.WishOut
+			case c.At == at:
+				out = out || c.Wish == campaign.WishOut
+			}
+		}
+	}
+	return at, out, nil
 }
 
 // Of two at the same time the opt-out comes first: 'opt_out' > 'opt_in'.
@@ -454,4 +466,43 @@ func (s *Store) Withdraw(ctx context.Context, id campaign.ID, seqs []int64, deta
 		return moved, nil
 	})
 	return n, s.fail(what, err)
+}
+
+// checkConsent compares the chats that must not be written to with the
+// decisions about them.
+func (s *Store) checkConsent(ctx context.Context) error {
+	const what = "check the opt-outs"
+	snapshot, err := s.readers.BeginTxx(ctx, nil)
+	if err != nil {
+		return s.fail(what, err)
+	}
+	defer func() { _ = snapshot.Rollback() }() // it only read
+	var decided []struct {
+		Chat campaign.ChatID `db:"chat"`
+		Kept int64           `db:"kept"`
+	}
+	err = snapshot.SelectContext(ctx, &decided, `
+		SELECT x.chat, COALESCE(p.at, 0) AS kept FROM
+		  (SELECT chat FROM consents UNION SELECT chat FROM suppressions UNION SELECT alias FROM chat_aliases UNION SELECT chat FROM chat_aliases) x
+		LEFT JOIN suppressions p ON p.chat = x.chat`)
+	if err != nil {
+		return s.fail(what, err)
+	}
+	for _, d := range decided {
+		chats, err := spellings(ctx, snapshot, d.Chat)
+		if err != nil {
+			return s.fail(what, err)
+		}
+		at, out, err := decision(ctx, snapshot, chats)
+		if err != nil {
+			return s.fail(what, err)
+		}
+		if out != (d.Kept > 0) || out && at != d.Kept {
+			return &campaign.Error{
+				Code: campaign.CodeInternal,
+				What: fmt.Sprintf("chat %s: its latest decision and the list of opt-outs differ", d.Chat),
+			}
+		}
+	}
+	return nil
 }

@@ -204,6 +204,36 @@ func TestIntegrityCheckBites(t *testing.T) {
 	}
 }
 
+// TestIntegrityCheckAnswers proves that it sees rows and lists that do not say
+// what was answered.
+func TestIntegrityCheckAnswers(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ do, want string }{
+		"a reply that its row does not have": {"DELETE FROM replies WHERE id = 'r'", "row 1 does not say what was answered"},
+		"a first reply with another text":    {"UPDATE recipients SET reply = 'no' WHERE seq = 1", "row 1 does not say what was answered"},
+		"a vote that nobody cast":            {"UPDATE recipients SET vote = '[\"Yes\"]' WHERE seq = 2", "voted 0 kept, 1 counted"},
+		"a count that is wrong":              {"UPDATE counters SET n = 2 WHERE kind = 'answer' AND key = 'replied'", "replied 2 kept, 1 counted"},
+		"an opt-out that does not hold":      {"DELETE FROM suppressions", "its latest decision and the list of opt-outs differ"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			seeded := storagetest.Seed(t, s, 2)
+			at := time.Date(2026, 9, 1, 10, 0, 0, 0, time.UTC)
+			_, err := s.Fold(t.Context(), []campaign.Folding{
+				{Reply: &campaign.Reply{Inbound: campaign.Inbound{ID: "r", Chat: storagetest.Chat(1), Text: "yes", At: at}, Campaign: seeded.ID, Seq: 1, Tie: campaign.TieQuote}},
+				{Consent: &campaign.Consent{Chat: storagetest.Chat(2), Wish: campaign.WishOut, At: at}},
+			})
+			check(t, err)
+			check(t, s.IntegrityCheck(t.Context()))
+			check(t, s.Exec(t.Context(), test.do))
+			if err := s.IntegrityCheck(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("the check says %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
 // TestClock drives leases and caps by a clock that the test sets.
 func TestClock(t *testing.T) {
 	t.Parallel()

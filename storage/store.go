@@ -225,7 +225,7 @@ func (s *Store) IntegrityCheck(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.checkConsent(ctx)
 }
 
 // now is the ledger's time in epoch milliseconds.

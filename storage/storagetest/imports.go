@@ -27,7 +27,7 @@ func testImport(t *testing.T, s *storage.Store) {
 	rows := []campaign.Recipient{
 		{
 			Seq: 1, Import: number, Line: 2, Status: campaign.StatusPending, Chat: "447700900123@c.us", Sender: seeded.Sender.ID,
-			Record: []string{"+44 7700 900123", "आशा \"?\" <b>\n", ""},
+			Record: []string{"+44 7700 900123", "आशा \"?\" <b>\n", ""}, Variant: "B",
 		},
 		{
 			Seq: 2, Import: number, Line: 4, Status: campaign.StatusSkipped, SkipReason: campaign.SkipInvalidPhone,

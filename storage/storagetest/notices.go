@@ -40,13 +40,13 @@ func told(t *testing.T, s *storage.Store, fields ...string) []string {
 		if body.Type != n.Kind || body.Timestamp.IsZero() || body.Data["campaign_id"] != string(n.Campaign) || !strings.HasPrefix(n.ID, "msg_") {
 			t.Errorf("notice %+v: %s", n, n.Body)
 		}
-		line := string(n.Kind)
+		words := []string{string(n.Kind)}
 		for _, field := range fields {
 			if value, ok := body.Data[field]; ok {
-				line += fmt.Sprint(" ", value)
+				words = append(words, fmt.Sprint(value))
 			}
 		}
-		list = append(list, line)
+		list = append(list, strings.Join(words, " "))
 	}
 	slices.Sort(list)
 	return list
