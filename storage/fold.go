@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 
 	"github.com/herald-campaigns/herald/campaign"
 )
@@ -28,8 +29,10 @@ type folding struct {
 // their own, and what rows and totals say of them is derived anew.
 //
 // What names a campaign or row that the ledger does not have changes nothing of
-// it; its delivery is done all the same, unless Park is set. The answer is what
-// opt-outs changed: one that is known already names its queued rows again.
+// it, and a reply without an id or a consent that decides nothing is passed over;
+// the delivery is done all the same, unless Park is set: one that is odd must not
+// keep the others from being folded in. The answer is what opt-outs changed: one
+// that is known already names its queued rows again.
 func (s *Store) Fold(ctx context.Context, foldings []campaign.Folding) (campaign.Suppressed, error) {
 	if len(foldings) == 0 {
 		return campaign.Suppressed{}, nil
@@ -68,7 +71,7 @@ func (s *Store) folding(ctx context.Context, in campaign.Folding) (folding, erro
 			return f, err
 		}
 	}
-	if r := in.Reply; r != nil {
+	if r := in.Reply; r != nil && r.ID != "" {
 		f.reply = &replyRow{
 			ID: r.ID, Seq: r.Seq, Tie: r.Tie, Phone: r.Phone, Chat: r.Chat, Author: r.Author, Quoted: r.Quoted,
 			Kind: r.Kind, Text: r.Text, Wish: r.Wish, At: millis(r.At),
@@ -79,10 +82,12 @@ func (s *Store) folding(ctx context.Context, in campaign.Folding) (folding, erro
 	}
 	if in.Consent != nil {
 		row, err := s.consentRow(ctx, *in.Consent)
-		if err != nil {
+		if err != nil && !errors.Is(err, errWish) {
 			return f, err
 		}
-		f.consent = &row
+		if err == nil {
+			f.consent = &row
+		}
 	}
 	if b := in.Ballots; b != nil {
 		f.voted.Seq, f.asOf = b.Seq, millis(b.AsOf)

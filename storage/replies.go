@@ -182,8 +182,12 @@ func (s *Store) DecideReview(ctx context.Context, id string, wish campaign.Wish)
 		if _, err := t.exec(ctx, "UPDATE replies SET decided = ? WHERE id = ?", string(wish), id); err != nil || wish != campaign.WishOut {
 			return purgeable{}, err
 		}
+		chat := r.Chat
+		if chat.IsGroup() { // it speaks for whoever wrote it
+			chat = cmp.Or(r.Author, chat)
+		}
 		return t.consentAll(ctx, []consentRow{{
-			Chat: r.Chat, At: r.At, Wish: wish, Source: campaign.ConsentOperator, Reason: "review", Campaign: r.Campaign, Seq: r.Seq,
+			Chat: chat, At: r.At, Wish: wish, Source: campaign.ConsentOperator, Reason: "review", Campaign: r.Campaign, Seq: r.Seq,
 		}})
 	})
 	if err != nil {

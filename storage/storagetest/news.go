@@ -363,6 +363,35 @@ func testReviews(t *testing.T, s *storage.Store) {
 	}
 }
 
+// testOddNews: news that nobody can use is done all the same.
+func testOddNews(t *testing.T, s *storage.Store) {
+	seeded := Seed(t, s, 1)
+	_, err := s.Receive(t.Context(), []campaign.Delivery{delivery("a"), delivery("b"), delivery("c"), delivery("d"), {Key: "e"}})
+	must(t, err)
+	list, err := s.Deliveries(t.Context(), 10)
+	must(t, err)
+	if len(list) != 5 || len(list[4].Body) != 0 {
+		t.Fatalf("%d deliveries, the last of %d bytes", len(list), len(list[4].Body))
+	}
+	forged := consent(seeded, 99, campaign.WishOut, newsTime)
+	forged.Chat = Chat(2)
+	fold(t, s,
+		campaign.Folding{Delivery: list[0].N, Reply: &campaign.Reply{Inbound: inbound("", 1, newsTime, "hi"), Campaign: seeded.ID, Seq: 1}},
+		campaign.Folding{Delivery: list[1].N, Consent: &campaign.Consent{Chat: Chat(1), Wish: campaign.WishNear}},
+		campaign.Folding{Delivery: list[2].N, Consent: &forged},
+		campaign.Folding{Delivery: list[3].N, Alias: &campaign.ChatAlias{Alias: "x@g.us", Chat: Chat(1)}},
+		campaign.Folding{Delivery: list[4].N, Observation: &campaign.Observation{Evidence: campaign.Evidence{Campaign: campaign.NewID(), Seq: 1}}})
+	wantBacklog(t, s, 0, 0)
+	wantSuppressed(t, s, Chat(2)) // whatever it answered, the chat has opted out
+	if got := totals(t, s, seeded.ID); got.OptedOut != 0 || got.Replied != 0 {
+		t.Errorf("%d opted out and %d replied", got.OptedOut, got.Replied)
+	}
+	if history, err := s.ConsentOf(t.Context(), Chat(2)); err != nil || len(history) != 1 || history[0].Campaign != "" {
+		t.Errorf("a decision about a row that is not there: %+v (%v)", history, err)
+	}
+	wantStatus(t, s, seeded, 1, campaign.StatusPending)
+}
+
 func testWithdraw(t *testing.T, s *storage.Store) {
 	ctx := t.Context()
 	seeded := Seed(t, s, 4)
