@@ -35,6 +35,13 @@ type shelfLedger struct {
 	marks map[string]campaign.Sweep
 	// broken says which foldings fail.
 	broken func(campaign.Folding) bool
+	polls  []campaign.PollWatch
+}
+
+// PollWatches is what the test says: the campaign of these tests sends no poll.
+func (l *shelfLedger) PollWatches(_ context.Context, _ campaign.ID, after int64, limit int) ([]campaign.PollWatch, error) {
+	list := slices.DeleteFunc(slices.Clone(l.polls), func(p campaign.PollWatch) bool { return p.Seq <= after })
+	return list[:min(limit, len(list))], nil
 }
 
 func (l *shelfLedger) Sweep(_ context.Context, sender campaign.SenderID, kind campaign.SweepKind, key string) (campaign.Sweep, error) {
@@ -74,7 +81,8 @@ type mailroom struct {
 	confirms []campaign.ChatID
 	messages []map[string]any // what GET /chats/messages shows, the newest first
 	noList   bool
-	asked    []string // paths
+	asked    []string // paths, of lists with the times asked for
+	sweeping status.SweeperConfig
 
 	inbox       *status.Inbox
 	sweeper     *status.Sweeper
@@ -138,7 +146,48 @@ func (m *mailroom) reopen() {
 	client, err := periskope.New(periskope.Config{BaseURL: server.URL + "/v1", Token: "a-token"})
 	check(m.t, err)
 	m.t.Cleanup(client.CloseIdleConnections)
-	m.sweeper = status.NewSweeper(m.ledger, gateway.New(client, nil, gateway.Config{}), m, desk, free{}, logger, status.SweeperConfig{Clock: func() time.Time { return m.now }})
+	m.sweeping.Clock = func() time.Time { return m.now }
+	m.sweeper = status.NewSweeper(m.ledger, gateway.New(client, nil, gateway.Config{}), m, desk, free{}, logger, m.sweeping)
+}
+
+// sweep lets the sweeper look once.
+func (m *mailroom) sweep() {
+	m.t.Helper()
+	check(m.t, m.sweeper.Round(m.t.Context()))
+	check(m.t, m.withdrawals.Round(m.t.Context()))
+}
+
+// requests is how often something was asked for since the last time.
+func (m *mailroom) requests(path string) int {
+	n := 0
+	for _, asked := range m.asked {
+		if strings.HasPrefix(asked, path) {
+			n++
+		}
+	}
+	m.asked = nil
+	return n
+}
+
+// watch lets the row be a poll.
+func (m *mailroom) watch(seqs ...int64) {
+	for _, seq := range seqs {
+		m.ledger.polls = append(m.ledger.polls, campaign.PollWatch{Located: campaign.Located{
+			Campaign: m.seeded.ID, Seq: seq, Sender: m.seeded.Sender, Chat: storagetest.Chat(seq), QueueID: m.queue(seq), UniqueID: unique(seq), QueuedAt: mailTime,
+		}})
+	}
+}
+
+// voted is our poll of a row with the vote of its person.
+func (m *mailroom) voted(seq int64, at time.Time, option string) map[string]any {
+	results := map[string]any{"Yes": map[string]string{}, "No": map[string]string{}, "Stop": map[string]string{}}
+	if option != "" {
+		results[option] = map[string]string{string(storagetest.Chat(seq)): stampOf(at)}
+	}
+	return m.own(seq, map[string]any{
+		"ack": "4", "message_type": "poll_creation", "poll_info": map[string]any{"pollOptions": []string{"Yes", "No", "Stop"}},
+		"poll_results": results, "updated_at": stampOf(at),
+	})
 }
 
 // SenderOf knows the one sender by its number and by an id.
@@ -180,6 +229,7 @@ func (m *mailroom) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	m.asked[len(m.asked)-1] += "?" + r.URL.Query().Get("start_time") + "…" + r.URL.Query().Get("end_time")
 	from, to := periskope.ParseTime(r.URL.Query().Get("start_time")), periskope.ParseTime(r.URL.Query().Get("end_time"))
 	offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
 	page := []map[string]any{}

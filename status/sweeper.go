@@ -48,7 +48,7 @@ type SweeperConfig struct {
 	Every   time.Duration // how often a phone's messages are looked through; 3 min
 	Overlap time.Duration // how far behind the last look the next one begins; 5 min
 	First   time.Duration // how far back the first look of a phone goes; campaign.ReplyWindow
-	Span    time.Duration // the longest time that one look asks for; 6 h
+	Span    time.Duration // the longest time that one look asks for; 24 h
 	// Votes is how long after a poll message was taken its votes are asked for;
 	// then each hour. 1, 5, 15 and 60 min.
 	Votes  []time.Duration
@@ -64,7 +64,7 @@ func (c SweeperConfig) withDefaults() SweeperConfig {
 	c.Every = cmp.Or(c.Every, 3*time.Minute)
 	c.Overlap = cmp.Or(c.Overlap, 5*time.Minute)
 	c.First = cmp.Or(c.First, campaign.ReplyWindow)
-	c.Span = cmp.Or(c.Span, 6*time.Hour)
+	c.Span = cmp.Or(c.Span, 24*time.Hour)
 	c.Window = cmp.Or(c.Window, 72*time.Hour)
 	c.Speed = cmp.Or(c.Speed, 1)
 	c.Idle = cmp.Or(c.Idle, time.Second)

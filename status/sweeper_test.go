@@ -1,0 +1,247 @@
+package status_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/status"
+	"github.com/herald-campaigns/herald/storage/storagetest"
+)
+
+// TestSweepsFindWhatNoWebhookBrought and a webhook that comes later after all
+// changes nothing.
+func TestSweepsFindWhatNoWebhookBrought(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 4)
+	m.send(1, 2, 3)
+	at := mailTime.Add(time.Minute)
+	stop := theirs(2, "r1", "STOP", at, map[string]any{"quoted_message_id": unique(2)})
+	m.messages = []map[string]any{
+		theirs(3, "r2", "please stop this", at.Add(time.Second), nil), stop, theirs(1, "r3", "Hello", at, nil),
+		m.voted(3, at, "Stop"), m.own(2, nil), m.own(1, map[string]any{"ack": "3", "delivery_info": map[string]any{"delivered": map[string]any{"x": mailTime.Unix() + 9}}}),
+		m.own(99, map[string]any{"body": "of a person"}),
+	}
+	m.now = at.Add(time.Minute)
+	m.sweep()
+	want := []string{"1 recent - Hello", "2 quote opt_out STOP", "3 recent review please stop this"}
+	check := func() {
+		t.Helper()
+		if diff := cmp.Diff(want, m.replies()); diff != "" {
+			t.Errorf("replies (-want +got):\n%s", diff)
+		}
+		m.wantStatus(1, campaign.StatusDelivered)
+		m.wantStatus(2, campaign.StatusSent)
+		m.wantStatus(3, campaign.StatusRead)
+		if r := m.row(3); !slices.Equal(r.Vote, []string{"Stop"}) || !m.suppressed(storagetest.Chat(3)) || !m.suppressed(storagetest.Chat(2)) {
+			t.Errorf("vote %v; suppressed %t, %t", r.Vote, m.suppressed(storagetest.Chat(3)), m.suppressed(storagetest.Chat(2)))
+		}
+	}
+	check()
+	if r := m.row(1); !r.DeliveredAt.Equal(mailTime.Add(9 * time.Second)) {
+		t.Errorf("delivered at %s", r.DeliveredAt)
+	}
+	m.deliver("message.created", stop)
+	m.sort()
+	m.now = m.now.Add(time.Hour)
+	m.sweep()
+	check()
+}
+
+// TestSweepsLookALittleBack and no oftener than they should.
+func TestSweepsLookALittleBack(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	m.sweep()
+	if first := m.requests("/chats/messages"); first != 3 { // 72 hours, a day at a time
+		t.Errorf("%d requests at first", first)
+	}
+	m.now = m.now.Add(3*time.Minute - time.Second)
+	m.sweep()
+	if n := m.requests("/"); n != 0 {
+		t.Errorf("%d requests too early", n)
+	}
+	m.reopen() // what is known of it outlives the process
+	m.now = m.now.Add(time.Second)
+	m.sweep()
+	if want := []string{"/chats/messages?2026-11-28T09:55:00.000Z…"}; !slices.Equal(m.asked, want) {
+		t.Errorf("asked for %v", m.asked)
+	}
+}
+
+// TestVotesAreAskedForLessAndLess: 1, 5, 15 and 60 minutes after the message,
+// then each hour, for three days.
+func TestVotesAreAskedForLessAndLess(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	m.send(1)
+	m.watch(1)
+	m.noList = true
+	m.sweeping.Every = 1000 * time.Hour
+	m.reopen()
+	m.messages = []map[string]any{m.voted(1, mailTime.Add(time.Minute), "No")}
+	want := []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute}
+	for h := range 72 {
+		want = append(want, time.Duration(h+1)*time.Hour)
+	}
+	var got []time.Duration
+	m.sweep()
+	for m.now.Sub(mailTime) < 80*time.Hour {
+		m.now = m.now.Add(30 * time.Second)
+		if m.sweep(); m.requests("/message/") > 0 {
+			got = append(got, m.now.Sub(mailTime))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("asked after (-want +got):\n%s", diff)
+	}
+	if r := m.row(1); !slices.Equal(r.Vote, []string{"No"}) || r.Status != campaign.StatusRead {
+		t.Errorf("row 1 is %s and voted %v", r.Status, r.Vote)
+	}
+	if n := strings.Count(m.log.String(), "lists no messages"); n != 1 {
+		t.Errorf("it was said %d times that there is no list", n)
+	}
+}
+
+// TestManyVotesComeFromTheList: only what is not in it is asked for by itself.
+func TestManyVotesComeFromTheList(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 8)
+	for seq := range int64(8) {
+		m.send(seq + 1)
+		m.watch(seq + 1)
+		if seq < 7 {
+			m.messages = append(m.messages, m.voted(seq+1, mailTime.Add(time.Minute), "Yes"))
+		}
+	}
+	m.sweeping.First = time.Second // the look for replies sees none of them
+	m.reopen()
+	m.now = m.now.Add(20 * time.Minute)
+	m.sweep()
+	if n := m.requests("/message/"); n != 2 { // by both of its ids
+		t.Errorf("%d requests for single messages", n)
+	}
+	for seq := range int64(7) {
+		if r := m.row(seq + 1); !slices.Equal(r.Vote, []string{"Yes"}) {
+			t.Errorf("row %d voted %v", r.Seq, r.Vote)
+		}
+	}
+}
+
+// scripted is lists that answer as they are told.
+type scripted struct {
+	each  func(from, to time.Time, show func(campaign.News)) error
+	looks int
+}
+
+func (s *scripted) EachMessage(
+	ctx context.Context, _ campaign.Sender, from, to time.Time, before func(context.Context) error, show func(campaign.News),
+) error {
+	if err := before(ctx); err != nil {
+		return err
+	}
+	s.looks++
+	return s.each(from, to, show)
+}
+
+func (s *scripted) PollNews(context.Context, campaign.Sender, campaign.PollWatch) (campaign.News, error) {
+	return campaign.News{}, errors.New("not asked for")
+}
+
+// sweepBy gives the mailroom a sweeper with these lists.
+func (m *mailroom) sweepBy(lists status.MessageLists, budget status.Budget) {
+	logger := slog.New(slog.NewTextHandler(m.log, nil))
+	desk, err := status.NewDesk(m.ledger, m, logger, m.desk)
+	check(m.t, err)
+	m.sweeper = status.NewSweeper(m.ledger, lists, m, desk, budget, logger, status.SweeperConfig{Clock: func() time.Time { return m.now }})
+}
+
+// blocked notes until when nothing is to be asked for.
+type blocked struct {
+	free
+
+	until time.Time
+}
+
+func (b *blocked) BlockUntil(t time.Time) { b.until = t }
+
+// TestTroubleLosesNothing: what was not looked through is looked through later,
+// and what was shown before the trouble counts.
+func TestTroubleLosesNothing(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	m.send(1)
+	code, budget := campaign.CodeThrottled, &blocked{}
+	var froms []time.Time
+	lists := &scripted{each: func(from, _ time.Time, show func(campaign.News)) error {
+		froms = append(froms, from)
+		show(campaign.News{Inbound: &campaign.Inbound{ID: "r1", Chat: storagetest.Chat(1), Text: "STOP", At: mailTime.Add(time.Second)}})
+		if code != "" {
+			return &campaign.Error{Code: code, What: "no"}
+		}
+		return nil
+	}}
+	m.sweepBy(lists, budget)
+	m.sweep()
+	if !m.suppressed(storagetest.Chat(1)) || !budget.until.After(m.now) {
+		t.Errorf("suppressed %t, blocked until %s", m.suppressed(storagetest.Chat(1)), budget.until)
+	}
+	code = campaign.CodeUnavailable
+	for range 5 {
+		m.now = m.now.Add(time.Minute)
+		m.sweep()
+	}
+	code = ""
+	m.now = m.now.Add(time.Minute)
+	m.sweep()
+	if n := len(froms); n != 9 || !froms[6].Equal(m.now.Add(-72*time.Hour)) {
+		t.Errorf("%d looks, from %s on", n, froms)
+	}
+	if n := strings.Count(m.log.String(), "waits until the provider"); n != 2 { // throttled, then away
+		t.Errorf("said %d times:\n%s", n, m.log)
+	}
+	if got := m.replies(); len(got) != 1 {
+		t.Errorf("replies: %v", got)
+	}
+}
+
+// TestALongListIsReadInParts, as small as need be.
+func TestALongListIsReadInParts(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	var covered []time.Time
+	lists := &scripted{each: func(from, to time.Time, _ func(campaign.News)) error {
+		if to.IsZero() {
+			to = m.now
+		}
+		if to.Sub(from) > 7*time.Hour {
+			return &campaign.Error{Code: campaign.CodeInvalid, What: "too many"}
+		}
+		if n := len(covered); n > 0 && !covered[n-1].Equal(from) {
+			t.Errorf("from %s to %s nothing was looked at", covered[n-1], from)
+		}
+		covered = append(covered, to)
+		return nil
+	}}
+	m.sweepBy(lists, free{})
+	m.sweep()
+	if n := len(covered); n != 12 || !covered[n-1].Equal(m.now) {
+		t.Errorf("%d parts up to %s", n, covered[n-1])
+	}
+	m.now = m.now.Add(3 * time.Minute)
+	endless := &scripted{each: func(time.Time, time.Time, func(campaign.News)) error {
+		return &campaign.Error{Code: campaign.CodeInvalid, What: "too many"}
+	}}
+	m.sweepBy(endless, free{})
+	m.sweep()
+	if endless.looks > 30 || !strings.Contains(m.log.String(), "more messages than can be looked through") {
+		t.Errorf("%d looks:\n%s", endless.looks, m.log)
+	}
+}
