@@ -127,6 +127,8 @@ func (a *answers) deriveVote(ctx context.Context, q selecter, row rowKey, chat c
 		}
 		switch {
 		case choice == a.Vote:
+			// It may have been withdrawn and given again while nobody looked.
+			a.VotedAt = max(a.VotedAt, at)
 			continue
 		case choice == "":
 			at = 0
