@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,12 +26,10 @@ import (
 // mailTime is the ledger's time in these tests. It stands still.
 var mailTime = time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
 
-// shelfLedger is the real ledger, with the marks of sweeps in memory.
+// shelfLedger is the real ledger, but for what a test breaks in it.
 type shelfLedger struct {
 	*storage.Store
 
-	mu    sync.Mutex
-	marks map[string]campaign.Sweep
 	// broken says which foldings fail.
 	broken func(campaign.Folding) bool
 	polls  []campaign.PollWatch
@@ -42,19 +39,6 @@ type shelfLedger struct {
 func (l *shelfLedger) PollWatches(_ context.Context, _ campaign.ID, after int64, limit int) ([]campaign.PollWatch, error) {
 	list := slices.DeleteFunc(slices.Clone(l.polls), func(p campaign.PollWatch) bool { return p.Seq <= after })
 	return list[:min(limit, len(list))], nil
-}
-
-func (l *shelfLedger) Sweep(_ context.Context, sender campaign.SenderID, kind campaign.SweepKind, key string) (campaign.Sweep, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.marks[string(sender)+string(kind)+key], nil
-}
-
-func (l *shelfLedger) PutSweep(_ context.Context, s campaign.Sweep) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.marks[string(s.Sender.ID)+string(s.Kind)+s.Key] = s
-	return nil
 }
 
 func (l *shelfLedger) Fold(ctx context.Context, foldings []campaign.Folding) (campaign.Suppressed, error) {
@@ -122,7 +106,7 @@ func openMail(t *testing.T, rows int) *mailroom {
 			t.Errorf("the log says too much:\n%s", log)
 		}
 	})
-	m.ledger = &shelfLedger{Store: store, marks: map[string]campaign.Sweep{}}
+	m.ledger = &shelfLedger{Store: store}
 	m.seeded = storagetest.Seed(t, store, rows)
 	logger := slog.New(slog.NewTextHandler(m.log, nil))
 	m.withdrawals = status.NewWithdrawals(m.ledger, m, logger)
