@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -284,9 +285,7 @@ func theirs(seq int64, id, text string, at time.Time, more map[string]any) map[s
 }
 
 func with(object, more map[string]any) map[string]any {
-	for key, value := range more {
-		object[key] = value
-	}
+	maps.Copy(object, more)
 	return object
 }
 

@@ -432,7 +432,7 @@ func (s *Sweeper) ask(ctx context.Context, sender campaign.Sender, due []campaig
 			return err
 		}
 		news, err := s.lists.PollNews(ctx, sender, poll)
-		switch campaign.CodeOf(err) { //nolint:exhaustive // the others end the asking
+		switch campaign.CodeOf(err) {
 		case "":
 		case campaign.CodeNotFound, campaign.CodeInvalid:
 			s.log.DebugContext(ctx, "votes not learned", "campaign_id", poll.Campaign, "row", poll.Seq, "err", err)

@@ -8,11 +8,11 @@ import (
 	"github.com/herald-campaigns/herald/campaign"
 )
 
-func builtIn(t testing.TB) *Words {
-	t.Helper()
+func builtIn(tb testing.TB) *Words {
+	tb.Helper()
 	w, err := NewWords(WordList{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return w
 }
@@ -34,7 +34,7 @@ func TestWholeMessagesAreWishes(t *testing.T) {
 			"START", "start!", "Unstop", "subscribe", "शुरू करें", "शुरू", "iniciar", "começar", "COMECAR", "ابدأ", "ابدا", "شروع کریں", "শুরু করুন", "தொடங்கு", "старт", "开始", "시작",
 		},
 		campaign.WishNear: {
-			"please stop sending", "stop!!! pls", "Stop it now", "can you stop this please", "don't stop", "unsubscribe me please", "unsubscibe", "UNSUBSCRBIE", "unsuscribe", "cancell",
+			"please stop sending", "stop!!! pls", "Stop it now", "can you stop this please", "don't stop", "unsubscribe me please", "unsubscri8e", "UNSUBSCRBIE", "unsuscribe", "cancell",
 			"I quit", "remove my number", "🛑", "⛔⛔", "कृपया बंद करो", "bitte abmelden", "por favor cancelar", "пожалуйста отписаться", "请停止发送", "配信停止してください", "من فضلك توقف", "revokee", "stops", "para",
 		},
 		campaign.WishNone: {

@@ -15,5 +15,8 @@
 //   - No outcome and no error carries the token, a full phone number or the
 //     text of a message.
 //
-// Start reading at outcome.go, then gateway.go.
+//   - A webhook, the list of messages and a message asked for by itself say the
+//     same in the same words: campaign.News.
+//
+// Start reading at outcome.go, then gateway.go; for what comes back, at news.go.
 package gateway

@@ -64,7 +64,7 @@ func jobNews(e periskope.Event) *campaign.MessageNews {
 // no better one.
 func supply(e *campaign.Evidence, at time.Time) {
 	var own *time.Time
-	switch e.Status { //nolint:exhaustive // the others have no time of their own
+	switch e.Status {
 	case campaign.StatusSent:
 		own = &e.SentAt
 	case campaign.StatusDelivered:

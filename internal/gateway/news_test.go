@@ -172,3 +172,21 @@ func TestNewsThatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+// TestFailuresThatMayPass: only words that say so make one.
+func TestFailuresThatMayPass(t *testing.T) {
+	t.Parallel()
+	for description, want := range map[string]campaign.FailClass{
+		"Provider temporarily unavailable. Gave up after 3 retries.": campaign.FailTransient,
+		"Phone is disconnected.":                                     campaign.FailTransient,
+		"Request timed out":                                          campaign.FailTransient,
+		"The recipient has blocked this number.":                     campaign.FailPermanent,
+		"Invalid chat_id.":                                           campaign.FailPermanent,
+		"":                                                           campaign.FailPermanent,
+	} {
+		news, err := News([]byte(fmt.Sprintf(`{"event":"message.failed","data":{"queue_id":"q1","status":"failed","status_description":%q}}`, description)))
+		if err != nil || news.Message.Evidence.FailClass != want {
+			t.Errorf("%q: %v, %v", description, news.Message.Evidence.FailClass, err)
+		}
+	}
+}
