@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,10 +80,14 @@ type mailroom struct {
 type oracle struct {
 	answers map[int64]campaign.Evidence
 	errs    map[int64]error
-	asked   []int64
+
+	mu    sync.Mutex // the poller asks from several goroutines
+	asked []int64
 }
 
 func (o *oracle) Status(_ context.Context, _ campaign.Sender, m campaign.Tracked) (campaign.Evidence, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.asked = append(o.asked, m.Seq)
 	return o.answers[m.Seq], o.errs[m.Seq]
 }
@@ -126,11 +131,8 @@ func (m *mailroom) reopen() {
 	desk, err := status.NewDesk(m.ledger, m, logger, m.desk)
 	check(m.t, err)
 	m.inbox = status.NewInbox(m.ledger, gateway.News, desk, m.provider, free{}, logger, status.InboxConfig{Batch: 3, Clock: func() time.Time { return m.now }})
-	server := httptest.NewServer(m)
-	m.t.Cleanup(server.Close)
-	client, err := periskope.New(periskope.Config{BaseURL: server.URL + "/v1", Token: "a-token"})
+	client, err := periskope.New(periskope.Config{BaseURL: "http://127.0.0.1/v1", Token: "a-token", Transport: m})
 	check(m.t, err)
-	m.t.Cleanup(client.CloseIdleConnections)
 	m.sweeping.Clock = func() time.Time { return m.now }
 	m.sweeper = status.NewSweeper(m.ledger, gateway.New(client, nil, gateway.Config{}), m, desk, free{}, logger, m.sweeping)
 }
@@ -192,6 +194,13 @@ func (m *mailroom) Polls(context.Context) ([]campaign.ID, error) {
 func (m *mailroom) Purge(_ context.Context, _ campaign.Sender, ids []string) ([]string, error) {
 	m.purged = append(m.purged, ids)
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(m.gone, id) }), nil
+}
+
+// RoundTrip is the way to the provider, without a network between.
+func (m *mailroom) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	m.ServeHTTP(w, r)
+	return w.Result(), nil
 }
 
 // ServeHTTP shows the messages: pages of all, and single ones.

@@ -14,7 +14,6 @@
 //     never the recipient's fault.
 //   - No outcome and no error carries the token, a full phone number or the
 //     text of a message.
-//
 //   - A webhook, the list of messages and a message asked for by itself say the
 //     same in the same words: campaign.News.
 //
