@@ -326,3 +326,16 @@ func TestWebhookLeaksNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestHooksKeepTheirURL: it may hold a secret of its owner.
+func TestHooksKeepTheirURL(t *testing.T) {
+	t.Parallel()
+	hook := periskope.Hook{ID: "0ef25935", URL: "https://example.com/hook?key=s3cret", Event: "message.created", Subscribed: true}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "hook", hook)
+	for _, said := range []string{fmt.Sprint(hook), fmt.Sprintf("%+v", hook), fmt.Sprintf("%#v", hook), log.String()} {
+		if strings.Contains(said, "s3cret") || !strings.Contains(said, "message.created") {
+			t.Errorf("a webhook says %q", said)
+		}
+	}
+}
