@@ -66,7 +66,7 @@ type Limits struct {
 	Queue       int           // deliveries that wait for the ledger; 1,024
 	Batch       int           // deliveries in one commit; 200
 	Memory      int64         // bytes of bodies held; 32 MiB, at least MaxBody
-	Connections int           // open connections; 1,024. More wait to be accepted
+	Connections int           // open connections; 2,048. More wait to be accepted
 	Header      time.Duration // to send the header; 5 s
 	Body        time.Duration // to send header and body; 10 s
 	Commit      time.Duration // for a delivery to be committed, else it is answered 503; 10 s
@@ -85,7 +85,7 @@ func (l Limits) orDefaults() Limits {
 	}
 	positive(&l.Queue, 1024)
 	positive(&l.Batch, 200)
-	positive(&l.Connections, 1024)
+	positive(&l.Connections, 2048)
 	if l.Memory <= 0 {
 		l.Memory = 32 << 20
 	}

@@ -289,6 +289,30 @@ func TestSlowSender(t *testing.T) {
 	}
 }
 
+// TestSlowSendersDoNotCrowdOut delivers while many others trickle their header.
+func TestSlowSendersDoNotCrowdOut(t *testing.T) {
+	t.Parallel()
+	cfg := config(new(memory))
+	cfg.Limits.Header = time.Minute
+	server := start(t, cfg)
+	for range 1000 {
+		conn, err := net.Dial("tcp", server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "POST /webhooks/periskope HTTP/1.1\r\nHost: x\r\nX-A: "); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, _ := server.deliver(ack(1), sign(testKey, ack(1))); status != http.StatusOK {
+		t.Errorf("status %d, want 200", status)
+	}
+	if status, _ := server.get("/livez"); status != http.StatusOK {
+		t.Errorf("/livez: status %d", status)
+	}
+}
+
 func TestMethodsAndPaths(t *testing.T) {
 	t.Parallel()
 	server := start(t, config(new(memory)))

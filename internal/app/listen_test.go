@@ -124,6 +124,44 @@ func TestListen(t *testing.T) {
 	}
 }
 
+// TestListenHearsACampaign lets `herald listen` hear a campaign of the data
+// directory move.
+func TestListenHearsACampaign(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	a := th.open()
+	defer func() { check(t, a.Close()) }()
+	events := make(chan ListenEvent, 4)
+	listener, err := StartListener(t.Context(), th.cfg, quiet(), ListenOptions{Listen: "127.0.0.1:0"}, func(e ListenEvent) { events <- e })
+	check(t, err)
+	defer func() { check(t, listener.Close(context.Background())) }()
+	sender, err := a.noticeSender()
+	check(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		sender.Run(ctx)
+	}()
+	id := campaign.NewID()
+	check(t, a.store.CreateCampaign(ctx, campaign.Campaign{
+		ID: id, Name: "Offer", Mode: campaign.ModeLive, State: campaign.StateDraft, Spec: campaign.Spec{
+			Name: "Offer", Message: campaign.Template{Text: "Hi"}, Senders: []string{testSender}, Notify: &campaign.Notify{URL: listener.URL()},
+		},
+	}))
+	_, err = a.store.Transition(ctx, id, campaign.StateCanceled, "", "")
+	check(t, err)
+	sender.Poke()
+	if !sender.Drain(ctx, 20*time.Second) {
+		t.Error("something is left")
+	}
+	cancel()
+	<-over
+	if e := <-events; e.summary != `"Offer" draft → canceled` || e.Type != string(campaign.NoticeCampaign) {
+		t.Errorf("heard %q of %+v", e.summary, e)
+	}
+}
+
 func TestListenerRefuses(t *testing.T) {
 	t.Parallel()
 	for _, options := range []ListenOptions{
