@@ -390,7 +390,7 @@ func (m *mailroom) reconcile() {
 	m.t.Helper()
 	logger := slog.New(slog.NewTextHandler(m.log, nil))
 	m.desk.Echoes = status.NewReconciler(m.ledger, &shelf{}, greeting{}, free{}, logger, status.ReconcilerConfig{
-		Policies: map[campaign.ID]campaign.UnknownPolicy{m.seeded.ID: ""}, Clock: func() time.Time { return m.now },
+		Attention: map[campaign.ID]status.Attention{m.seeded.ID: {}}, Clock: func() time.Time { return m.now },
 	})
 	m.reopen()
 }
