@@ -9,28 +9,37 @@ import (
 // Spec; "" is the file itself. Spec's yaml tags, this table and the JSON Schema
 // are held together by a test.
 var fileKeys = map[string][]string{
-	"":              {"name", "recipients", "message", "senders", "pace", "schedule", "unknown_policy"},
+	"": {
+		"name", "recipients", "message", "variants", "holdout", "only", "senders", "pace", "schedule", "unknown_policy",
+		"contact_check", "notify", "segments",
+	},
 	"recipients":    {"csv", "phone", "chat_id", "country", "columns", "delimiter", "encoding", "sheet"},
 	"message":       {"text", "media", "poll", "reply_to", "link_preview"},
 	"message.media": {"type", "url", "file", "filename", "mimetype"},
 	"message.poll":  {"question", "options", "multiple"},
 	"pace":          {"rate", "burst", "jitter", "in_flight", "hourly", "daily"},
 	"schedule":      {"start", "timezone"},
+
+	"variants":       {"name", "weight", "text", "media", "poll", "reply_to", "link_preview"},
+	"variants.media": {"type", "url", "file", "filename", "mimetype"},
+	"variants.poll":  {"question", "options", "multiple"},
+	"only":           {"campaign", "where"},
+	"notify":         {"url", "messages"},
 }
 
 // fileSections lists the sections in the order of a file.
-var fileSections = []string{"", "recipients", "message", "message.media", "message.poll", "pace", "schedule"}
+var fileSections = []string{
+	"", "recipients", "message", "message.media", "message.poll", "pace", "schedule",
+	"variants", "variants.media", "variants.poll", "only", "notify",
+}
 
 // laterKeys are keys of later versions of the file (design §7), with what they
 // are for. They are told apart from typing errors: whoever writes one must not
 // believe that it works.
 var laterKeys = map[string]string{
-	"variants":     "send weighted variants of a message",
 	"exclude":      "leave out recipients of files or earlier campaigns",
-	"only":         "send to a part of the recipients",
 	"canary":       "stop for a look after the first recipients",
 	"expire_after": "drop messages that have waited too long",
-	"notify":       "call a webhook at the end",
 	"window":       "keep to hours of the day",
 	"quiet_hours":  "keep to hours of the day",
 	"finish_by":    "spread a campaign over the time until a deadline",
@@ -44,6 +53,7 @@ var otherWords = map[string]string{
 	"body": "text", "caption": "text", "attachment": "media", "from": "senders", "to": "recipients",
 	"tz": "timezone", "mime": "mimetype", "answers": "options", "choices": "options", "title": "name",
 	"source": "csv", "speed": "rate", "concurrency": "in_flight", "at": "start", "number": "phone",
+	"webhook": "notify", "callback": "notify", "share": "weight", "control": "holdout", "condition": "where", "filter": "where",
 }
 
 // unknownKey says what to do about a key that a section does not have.

@@ -21,6 +21,11 @@ const (
 	maxCap         = 10_000_000
 	minPollOptions = 2
 	maxPollOptions = 12
+	minVariants    = 2
+	maxVariants    = 10
+	maxWeight      = 1000
+	maxHoldout     = 0.5
+	maxSegments    = 10
 )
 
 // spec reads the whole file.
@@ -35,17 +40,28 @@ func (f *fileReader) spec(root *yaml.Node) Spec {
 		s.wants("recipients", "add it: recipients: { csv: recipients.csv }")
 	}
 
-	message := s.sub("message", `message: { text: "Hi {{ name }}" }`)
-	if s.has("message") {
-		spec.Message = f.template(message)
-	} else {
+	switch {
+	case s.has("message") && s.has("variants"):
+		s.conflict("variants", "message and variants exclude each other", "keep message for one message, variants for several that share the recipients")
+	case s.has("variants"):
+		spec.Variants = f.variants(s)
+	case s.has("message"):
+		spec.Message = f.template(s.sub("message", `message: { text: "Hi {{ name }}" }`))
+	default:
 		s.wants("message", `add it: message: { text: "Hi {{ name }}" }`)
 	}
+	spec.Holdout = f.holdout(s)
+	spec.Only = f.only(s)
 
 	spec.Senders = f.senders(s, spec.Recipients.Country)
 	spec.Pace = f.pace(s.sub("pace", "pace: { rate: 4/m }"))
 	spec.Schedule = f.schedule(s.sub("schedule", "schedule: { start: 2026-11-28T10:00:00+05:30 }"))
 	spec.UnknownPolicy = unknownPolicy(s)
+	if check := s.flag("contact_check"); check != nil {
+		spec.ContactCheck = *check
+	}
+	spec.Notify = f.notify(s)
+	spec.Segments = f.segments(s)
 	return spec
 }
 
@@ -322,14 +338,14 @@ func (f *fileReader) poll(s section) *PollTemplate {
 	}
 	seen := map[string]int{}
 	for i, item := range items {
-		option, ok := f.text("message.poll.options", item)
+		option, ok := f.text(join(s.path, "options"), item)
 		if !ok {
 			continue
 		}
 		option = strings.TrimSpace(option)
 		if first, double := seen[option]; double {
 			f.note(item, Problem{
-				Code: problemValue, Field: "message.poll.options",
+				Code: problemValue, Field: join(s.path, "options"),
 				What: fmt.Sprintf("option %d is the same as option %d", i+1, first), Fix: "every option must differ, or the votes cannot be told apart",
 			})
 			continue

@@ -81,13 +81,6 @@ type Schedule struct {
 	Timezone string    `yaml:"timezone" json:"timezone,omitempty"` // IANA name; the zone of a Start written without an offset
 }
 
-// Variant is one of several messages of a campaign.
-type Variant struct {
-	Name    string   `yaml:"name" json:"name"`     // A, B, … when not given
-	Weight  int      `yaml:"weight" json:"weight"` // 1 to 1000; 1 when not given
-	Message Template `yaml:"message" json:"message"`
-}
-
 // Only narrows the recipients of a campaign to those of an earlier one with a
 // certain outcome.
 type Only struct {
