@@ -30,14 +30,15 @@ func (f *fileReader) variants(s section) []Variant {
 	seen := map[string]int{}
 	for i, item := range items {
 		v := f.variant(f.section("variants", item, item, `{ name: A, weight: 2, text: "Hi {{ name }}" }`), i)
-		if first, double := seen[v.Name]; double {
+		plain := strings.ToLower(v.Name)
+		if first, double := seen[plain]; double {
 			f.note(item, Problem{
 				Code: problemValue, Field: "variants.name", Value: v.Name,
 				What: fmt.Sprintf("variants %d and %d have the same name", first, i+1), Fix: "give each a name of its own",
 			})
 			continue
 		}
-		seen[v.Name] = i + 1
+		seen[plain] = i + 1
 		variants = append(variants, v)
 	}
 	return variants

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,10 +17,14 @@ type Part string
 const (
 	PartMessage    Part = "message"
 	PartRecipients Part = "recipients"
+	PartOnly       Part = "only"
 	PartSenders    Part = "senders"
 	PartPace       Part = "pace"
 	PartSchedule   Part = "schedule"
 	PartUnknowns   Part = "unknown_policy"
+	PartContacts   Part = "contact_check"
+	PartNotify     Part = "notify"
+	PartSegments   Part = "segments"
 	PartName       Part = "name"
 )
 
@@ -29,8 +34,8 @@ type Change struct {
 	Field string `json:"field"`         // key path: "recipients.country"
 	Old   string `json:"old,omitempty"` // "" where there was none, or where it is not shown
 	New   string `json:"new,omitempty"`
-	// Hidden says that the values are part of the message, which belongs into
-	// no error and no log, and so are not here.
+	// Hidden says that the values belong into no error and no log, and so are not
+	// here: words of the message, an address with a key.
 	Hidden bool `json:"hidden,omitempty"`
 }
 
@@ -56,11 +61,12 @@ func Diff(old, new Spec) []Change {
 	d := &differ{}
 
 	d.part = PartMessage
-	d.hidden("message.text", old.Message.Text, new.Message.Text)
-	d.media(old.Message.Media, new.Message.Media)
-	d.poll(old.Message.Poll, new.Message.Poll)
-	d.hidden("message.reply_to", old.Message.ReplyTo, new.Message.ReplyTo)
-	d.shown("message.link_preview", preview(old.Message.LinkPreview), preview(new.Message.LinkPreview))
+	if len(old.Variants)+len(new.Variants) == 0 {
+		d.message("message", old.Message, new.Message)
+	} else {
+		d.variants(old, new)
+	}
+	d.shown("holdout", share(old.Holdout), share(new.Holdout))
 
 	d.part = PartRecipients
 	d.shown("recipients.csv", old.Recipients.CSV, new.Recipients.CSV)
@@ -80,6 +86,9 @@ func Diff(old, new Spec) []Change {
 	d.shown("recipients.delimiter", old.Recipients.Delimiter, new.Recipients.Delimiter)
 	d.shown("recipients.encoding", old.Recipients.Encoding, new.Recipients.Encoding)
 	d.shown("recipients.sheet", old.Recipients.Sheet, new.Recipients.Sheet)
+
+	d.part = PartOnly
+	d.only(old.Only, new.Only)
 
 	d.part = PartSenders
 	if !slices.Equal(old.Senders, new.Senders) {
@@ -102,6 +111,15 @@ func Diff(old, new Spec) []Change {
 
 	d.part = PartUnknowns
 	d.shown("unknown_policy", string(old.UnknownPolicy.OrHold()), string(new.UnknownPolicy.OrHold()))
+
+	d.part = PartContacts
+	d.shown("contact_check", fmt.Sprint(old.ContactCheck), fmt.Sprint(new.ContactCheck))
+
+	d.part = PartNotify
+	d.notify(old.Notify, new.Notify)
+
+	d.part = PartSegments
+	d.shown("segments", strings.Join(old.Segments, ", "), strings.Join(new.Segments, ", "))
 
 	d.part = PartName
 	d.shown("name", old.Name, new.Name)
@@ -126,32 +144,81 @@ func (d *differ) hidden(field string, old, new any) {
 	}
 }
 
-func (d *differ) media(old, new *MediaTemplate) {
-	if old == nil && new == nil {
-		return
-	}
-	if old == nil || new == nil {
-		d.shown("message.media", present(old != nil), present(new != nil))
-		return
-	}
-	d.shown("message.media.type", string(old.Type), string(new.Type))
-	d.hidden("message.media.url", old.URL, new.URL)
-	d.shown("message.media.file", old.File, new.File)
-	d.shown("message.media.filename", old.Filename, new.Filename)
-	d.shown("message.media.mimetype", old.MIME, new.MIME)
+// message compares two messages, whose keys lie below path.
+func (d *differ) message(path string, old, new Template) {
+	d.hidden(path+".text", old.Text, new.Text)
+	d.media(path+".media", old.Media, new.Media)
+	d.poll(path+".poll", old.Poll, new.Poll)
+	d.hidden(path+".reply_to", old.ReplyTo, new.ReplyTo)
+	d.shown(path+".link_preview", preview(old.LinkPreview), preview(new.LinkPreview))
 }
 
-func (d *differ) poll(old, new *PollTemplate) {
-	if old == nil && new == nil {
+// variants compares the messages of two files of which at least one has
+// variants, by their names.
+func (d *differ) variants(old, new Spec) {
+	if len(old.Variants) == 0 || len(new.Variants) == 0 {
+		d.shown("message", present(len(old.Variants) == 0), present(len(new.Variants) == 0))
+		d.shown("variants", variantNames(old.Variants), variantNames(new.Variants))
 		return
 	}
+	if before, after := variantNames(old.Variants), variantNames(new.Variants); before != after {
+		d.shown("variants", before, after)
+		return
+	}
+	for i, v := range old.Variants {
+		path := "variants." + v.Name
+		d.shown(path+".weight", number(v.Weight), number(new.Variants[i].Weight))
+		d.message(path, v.Message, new.Variants[i].Message)
+	}
+}
+
+func variantNames(variants []Variant) string {
+	names := make([]string, len(variants))
+	for i, v := range variants {
+		names[i] = v.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+func (d *differ) only(old, new *Only) {
 	if old == nil || new == nil {
-		d.shown("message.poll", present(old != nil), present(new != nil))
+		d.shown("only", present(old != nil), present(new != nil))
 		return
 	}
-	d.hidden("message.poll.question", old.Question, new.Question)
-	d.hidden("message.poll.options", old.Options, new.Options)
-	d.shown("message.poll.multiple", fmt.Sprint(old.Multiple), fmt.Sprint(new.Multiple))
+	d.shown("only.campaign", old.Campaign, new.Campaign)
+	d.shown("only.where", old.Where, new.Where)
+}
+
+// notify compares without showing addresses, which may hold a key.
+func (d *differ) notify(old, new *Notify) {
+	if old == nil || new == nil {
+		d.shown("notify", present(old != nil), present(new != nil))
+		return
+	}
+	d.hidden("notify.url", old.URL, new.URL)
+	d.shown("notify.messages", fmt.Sprint(old.Messages), fmt.Sprint(new.Messages))
+}
+
+func (d *differ) media(path string, old, new *MediaTemplate) {
+	if old == nil || new == nil {
+		d.shown(path, present(old != nil), present(new != nil))
+		return
+	}
+	d.shown(path+".type", string(old.Type), string(new.Type))
+	d.hidden(path+".url", old.URL, new.URL)
+	d.shown(path+".file", old.File, new.File)
+	d.shown(path+".filename", old.Filename, new.Filename)
+	d.shown(path+".mimetype", old.MIME, new.MIME)
+}
+
+func (d *differ) poll(path string, old, new *PollTemplate) {
+	if old == nil || new == nil {
+		d.shown(path, present(old != nil), present(new != nil))
+		return
+	}
+	d.hidden(path+".question", old.Question, new.Question)
+	d.hidden(path+".options", old.Options, new.Options)
+	d.shown(path+".multiple", fmt.Sprint(old.Multiple), fmt.Sprint(new.Multiple))
 }
 
 func present(is bool) string {
@@ -173,6 +240,13 @@ func number[N int | float64](n N) string {
 		return ""
 	}
 	return fmt.Sprint(n)
+}
+
+func share(part float64) string {
+	if part == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(100*part, 'g', 6, 64) + "%"
 }
 
 func moment(t time.Time) string {

@@ -46,9 +46,11 @@ func FuzzParse(f *testing.F) {
 		if spec.Name == "" || spec.Recipients.CSV == "" || len(spec.Senders) == 0 {
 			t.Fatalf("a spec was taken without what it must have: %+v", spec)
 		}
-		m := spec.Message
-		if m.Poll != nil && (m.Text != "" || m.Media != nil) || m.Poll == nil && m.Media == nil && m.Text == "" {
-			t.Fatalf("no one kind of message: %+v", m)
+		for _, v := range spec.Messages() {
+			m := v.Message
+			if m.Poll != nil && (m.Text != "" || m.Media != nil) || m.Poll == nil && m.Media == nil && m.Text == "" {
+				t.Fatalf("no one kind of message: %+v", m)
+			}
 		}
 		written, err := json.Marshal(spec)
 		if err != nil {

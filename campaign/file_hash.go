@@ -7,15 +7,29 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // MessageHash is the lower-case hex SHA-256 over the message template and the
-// content of its local attachment, given as fileContentHash ("" without one).
-// Two campaign files with the same hash send the same messages to the same
-// rows. Where the attachment lies does not count, its name does: the recipient
-// may see it.
-func (s Spec) MessageHash(fileContentHash string) string {
-	t := s.Message
+// content of its local attachment, given as a hash ("" without one). With
+// variants it is over all of them, with their names and weights, and there is
+// one content hash for each. Two campaign files with the same hash send the
+// same messages to the same rows. Where an attachment lies does not count, its
+// name does: the recipient may see it.
+func (s Spec) MessageHash(fileContentHash ...string) string {
+	if len(s.Variants) == 0 {
+		return canonicalHash("message/1", withoutFolder(s.Message), strings.Join(fileContentHash, ","))
+	}
+	variants := slices.Clone(s.Variants)
+	for i := range variants {
+		variants[i].Message = withoutFolder(variants[i].Message)
+	}
+	return canonicalHash("variants/1", variants, strings.Join(fileContentHash, ","))
+}
+
+// withoutFolder is a template whose local attachment is named by its base name.
+func withoutFolder(t Template) Template {
 	if t.Media != nil && !templated(t.Media.File) {
 		media := *t.Media
 		media.File = path.Base(filepath.ToSlash(media.File))
@@ -24,7 +38,7 @@ func (s Spec) MessageHash(fileContentHash string) string {
 		}
 		t.Media = &media
 	}
-	return canonicalHash("message/1", t, fileContentHash)
+	return t
 }
 
 // Hash is the lower-case hex SHA-256 over the content of the recipients file,

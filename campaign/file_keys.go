@@ -62,6 +62,9 @@ func unknownKey(section, key string) (code, what, fix string) {
 		return problemNotYet, "this version cannot " + purpose, "remove the key `" + key + "`"
 	}
 	what = "there is no key `" + safe(key, 40) + "` " + inSection(section)
+	if section == "variants" && key == "message" {
+		return problemUnknownKey, what, "the keys of a variant's message stand beside its name: text, media, poll, reply_to, link_preview"
+	}
 	for _, other := range fileSections {
 		if other != section && slices.Contains(fileKeys[other], key) && !slices.Contains(fileKeys[section], Nearest(key, fileKeys[section])) {
 			return problemUnknownKey, what, "`" + key + "` belongs " + inSection(other)

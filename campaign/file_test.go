@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -194,8 +195,8 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		}
 	}
 	beyond := []string{
-		"aliases", "clocks-go-forward", "country-none", "country-words", "duplicate-keys", "rates-too-fast", "rates-too-slow", "rates-zero",
-		"start-no-such-day", "start-offset", "tags", "two-documents", "zone-abbreviation", "zone-local", "zone-offset",
+		"aliases", "clocks-go-forward", "country-none", "country-words", "duplicate-keys", "only-where", "rates-too-fast", "rates-too-slow", "rates-zero",
+		"start-no-such-day", "start-offset", "tags", "two-documents", "variants-same-name", "zone-abbreviation", "zone-local", "zone-offset",
 	}
 	for _, path := range corpus(t, "invalid") {
 		name := strings.TrimSuffix(filepath.Base(path), ".yaml")
@@ -246,6 +247,28 @@ func TestKeysAgree(t *testing.T) {
 		}
 	}
 	describe(t, "", root)
+
+	// Variants are a list, into which the paths above do not lead: what one may
+	// hold is what a message may, with a name and a weight.
+	properties := func(path ...string) []string {
+		node := root
+		for _, key := range path {
+			node = node[key].(map[string]any)
+		}
+		return slices.Sorted(maps.Keys(node["properties"].(map[string]any)))
+	}
+	inVariant := slices.Sorted(slices.Values(append(properties("properties", "message"), "name", "weight")))
+	if diff := cmp.Diff(inVariant, properties("properties", "variants", "items")); diff != "" {
+		t.Errorf("keys of a variant (-message +schema):\n%s", diff)
+	}
+	for _, key := range inVariant {
+		_, problems := parse(t, "variants: [ { "+key+": } ]")
+		for _, p := range problems {
+			if p.Code == "E_FILE_UNKNOWN_KEY" || p.Code == "E_FILE_NOT_YET" {
+				t.Errorf("variants.%s: %s", key, p)
+			}
+		}
+	}
 }
 
 // describe checks that editors have something to show for every key.

@@ -32,9 +32,9 @@ const (
 // counts characters from 1, and What shows the place under a caret.
 func ParseWhere(text string) (Where, error) {
 	p := &whereParser{source: text, words: whereWords()}
+	tooLong := Reject(Problem{Code: CodeWhere, What: "the expression is too long, or no text", Fix: "write up to 1,000 characters"})
 	if len(text) > maxWhere || !utf8.ValidString(text) {
-		p.source = ""
-		return Where{}, Reject(Problem{Code: CodeWhere, What: "the expression is too long, or no text", Fix: "write up to 1,000 characters"})
+		return Where{}, tooLong
 	}
 	p.tokens = tokensOf(text)
 	root, problem := p.either()
@@ -44,7 +44,11 @@ func ParseWhere(text string) (Where, error) {
 	if problem != nil {
 		return Where{}, Reject(*problem)
 	}
-	return Where{root: root}, nil
+	w := Where{root: root}
+	if len(w.String()) > maxWhere { // or it could not be read back
+		return Where{}, tooLong
+	}
+	return w, nil
 }
 
 type tokenKind int
