@@ -22,7 +22,7 @@ type Campaign struct {
 	Detail string      // the reason in words
 
 	Spec   Spec
-	PollID string // shared by every copy of a poll; "" for other kinds
+	PollID string // shared by every copy of a poll, per variant (PollIDOf); "" for other kinds
 
 	// MessageHash and SourceHash tell whether a campaign file still is the one
 	// the campaign was made from: hex SHA-256 over the message template (with
@@ -65,7 +65,7 @@ func (c Campaign) Rows() int64 {
 // the import it came with. Columns without a name (such as a fed-back rejects
 // file's own "_reason") are left out.
 func (c Campaign) RowOf(r *Recipient) Row {
-	row := Row{Seq: r.Seq, Line: r.Line, Chat: r.Chat}
+	row := Row{Seq: r.Seq, Line: r.Line, Chat: r.Chat, Variant: r.Variant}
 	row.Fields = RowFields(c.slugsOf(r.Import), r.Record)
 	return row
 }

@@ -11,6 +11,8 @@ type Row struct {
 	Line   int64             // physical line in its file where the record starts
 	Chat   ChatID            // "" when the row has no usable address
 	Fields map[string]string // variable name (header slug) → cell
+
+	Variant string // name of the variant it gets; "" without variants
 }
 
 // Recipient is a line of the ledger: one row of the file and all that is known
