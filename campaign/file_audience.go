@@ -125,11 +125,29 @@ func (f *fileReader) only(s section) *Only {
 	parsed, err := ParseWhere(where)
 	var bad *InputError
 	if errors.As(err, &bad) {
-		f.note(s.values["where"], Problem{Code: problemValue, Field: "only.where", What: bad.Problems[0].What, Fix: bad.Problems[0].Fix})
+		p := bad.Problems[0]
+		what, _, _ := strings.Cut(p.What, "\n") // the place says what the caret would
+		f.note(within(s.values["where"], p.Column), Problem{Code: problemValue, Field: "only.where", What: what, Fix: p.Fix})
 		return o
 	}
 	o.Where = parsed.String()
 	return o
+}
+
+// within is the place of a character of a text, as far as it can be told: YAML
+// may have escaped or folded what stands before it.
+func within(n *yaml.Node, column int) *yaml.Node {
+	at := *n
+	switch {
+	case column < 1 || n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0,
+		n.Style&yaml.SingleQuotedStyle != 0 && strings.Contains(n.Value, "'"),
+		n.Style&yaml.DoubleQuotedStyle != 0 && strings.ContainsAny(n.Value, "\"\\\n\t"):
+		return n
+	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
+		at.Column++
+	}
+	at.Column += column - 1
+	return &at
 }
 
 // notify reads where Herald reports to.

@@ -24,15 +24,29 @@ type ImportOptions struct {
 	// Known are the chats of earlier imports: a row with one of them is a
 	// duplicate. nil for the first import.
 	Known iter.Seq2[ChatID, error]
+	// Split shares the rows out between variants and holdout. The zero value
+	// gives everybody the one message.
+	Split Split
+	// Screen, if any, says which of these chats are left out, and why: those
+	// that opted out, or that the campaign is not for. It is asked for a few
+	// hundred rows at a time, in file order.
+	Screen func(ctx context.Context, chats []ChatID) (map[ChatID]LeftOut, error)
 	// Examine, if any, has a last look at every sound row, in file order: a
 	// problem skips the row as template_error.
 	Examine func(*Recipient) (*Problem, error)
-	// Rejects, if any, gets every row that is skipped. The import does not close it.
+	// Rejects, if any, gets every skipped row but those that are left out: there
+	// is nothing to mend about them. The import does not close it.
 	Rejects *RejectsWriter
 
 	BatchRows  int                  // rows per call of the sink; default 5000
 	Workers    int                  // goroutines that parse addresses; default GOMAXPROCS
 	OnProgress func(ImportProgress) // called after every batch, on the caller's goroutine
+}
+
+// LeftOut says why a sound row gets no message.
+type LeftOut struct {
+	Reason SkipReason
+	Detail string // for people
 }
 
 // ImportProgress is how far an import is.
@@ -217,16 +231,41 @@ func (m *importer) collect(ctx context.Context, ordered <-chan *parseJob) error 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		left, err := m.screen(ctx, job)
+		if err != nil {
+			return err
+		}
 		for i, rec := range job.records {
-			if err := m.take(rec, job.chats[i], job.problems[i]); err != nil {
+			if err := m.take(rec, job.chats[i], job.problems[i], left); err != nil {
 				return err
 			}
 		}
 	}
 }
 
+// screen asks which of the job's chats are left out.
+func (m *importer) screen(ctx context.Context, job *parseJob) (map[ChatID]LeftOut, error) {
+	if m.options.Screen == nil {
+		return nil, nil
+	}
+	var chats []ChatID
+	for _, chat := range job.chats {
+		if chat != "" {
+			chats = append(chats, chat)
+		}
+	}
+	if len(chats) == 0 {
+		return nil, nil
+	}
+	left, err := m.options.Screen(ctx, chats)
+	if err != nil {
+		return nil, fmt.Errorf("look up who is left out: %w", err)
+	}
+	return left, nil
+}
+
 // take makes the ledger line of one row.
-func (m *importer) take(rec Record, chat ChatID, problem *Problem) error {
+func (m *importer) take(rec Record, chat ChatID, problem *Problem, left map[ChatID]LeftOut) error {
 	m.summary.Rows++
 	m.summary.LastSeq++
 	row := Recipient{
@@ -245,6 +284,9 @@ func (m *importer) take(rec Record, chat ChatID, problem *Problem) error {
 			problem.Value = shownValue(rec.Cells[m.reader.table.address])
 		}
 		row.Chat = chat
+	}
+	if problem == nil && m.leftOut(&row, left) {
+		return m.leave(row)
 	}
 	if problem == nil && m.options.Examine != nil {
 		var err error
@@ -281,6 +323,34 @@ func (m *importer) take(rec Record, chat ChatID, problem *Problem) error {
 			}
 		}
 	}
+	return m.put(row)
+}
+
+// leftOut says whether a sound row gets no message, and why; else it gets its
+// variant.
+func (m *importer) leftOut(row *Recipient, left map[ChatID]LeftOut) bool {
+	if out, ok := left[row.Chat]; ok {
+		row.SkipReason, row.Detail = out.Reason, out.Detail
+		return true
+	}
+	if m.options.Split.HeldOut(row.Chat) {
+		row.SkipReason, row.Detail = SkipHoldout, "chosen by lot to get no message"
+		return true
+	}
+	row.Variant = m.options.Split.Variant(row.Chat)
+	return false
+}
+
+// leave makes the ledger line of a row that is left out. Its chat counts as
+// seen: a second row of it is a duplicate, not one person more.
+func (m *importer) leave(row Recipient) error {
+	m.seen.add(row.Chat, row.Line)
+	row.Status = StatusSkipped
+	m.summary.Skipped[row.SkipReason]++
+	return m.put(row)
+}
+
+func (m *importer) put(row Recipient) error {
 	m.batch = append(m.batch, row)
 	if len(m.batch) < m.options.BatchRows {
 		return nil

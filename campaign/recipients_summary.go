@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // ImportSummary is what an import came to.
@@ -60,6 +61,22 @@ func (s ImportSummary) Bad() int64 {
 	return n
 }
 
+// LeftOut is how many sound rows get no message: left out by Only, opted out, or
+// held out.
+func (s ImportSummary) LeftOut() int64 {
+	return s.Skipped[SkipExcluded] + s.Skipped[SkipOptedOut] + s.Skipped[SkipHoldout]
+}
+
+func (s ImportSummary) leftOutWords() string {
+	var words []string
+	for _, reason := range []SkipReason{SkipExcluded, SkipOptedOut, SkipHoldout, SkipDuplicate} {
+		if n := s.Skipped[reason]; n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, reason))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
 // TooBad refuses a file in which more than 5 % of the rows are bad, unless
 // skipInvalid, and one in which all are, in any case. The *InputError lists
 // the problems by group.
@@ -71,7 +88,10 @@ func (s ImportSummary) TooBad(skipInvalid bool) error {
 		return nil
 	}
 	head := Problem{Code: csvTooManyBad, File: s.File}
-	if all {
+	if left := s.LeftOut(); all && left > 0 && bad == 0 {
+		head.What = fmt.Sprintf("none of the %d rows gets a message: %s", s.Rows, s.leftOutWords())
+		head.Fix = "check `only`, `holdout` and the file itself"
+	} else if all {
 		head.What = fmt.Sprintf("none of the %d rows can be sent to", s.Rows)
 		head.Fix = "mend the file and run again"
 	} else {
