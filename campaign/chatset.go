@@ -18,3 +18,19 @@ func (s *ChatSet) Has(chat ChatID) bool {
 
 // Len is how many chats are in the set.
 func (s *ChatSet) Len() int { return s.seen.used + len(s.seen.others) }
+
+// lackedBy is how many of the chats the other set has not.
+func (s *ChatSet) lackedBy(other *ChatSet) int {
+	n := 0
+	for _, key := range s.seen.keys {
+		if key != 0 && other.seen.keys[other.seen.find(key)] != key {
+			n++
+		}
+	}
+	for chat := range s.seen.others {
+		if !other.Has(chat) {
+			n++
+		}
+	}
+	return n
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/internal/app"
 )
 
@@ -50,6 +51,10 @@ func (t *terminal) checked(c *app.Checked) {
 	t.print("%s  %s (%s message)\n\n", strings.ToUpper(string(c.Mode)), c.Name, c.Kind)
 	t.print("%s: %s, addresses in column %q%s\n", r.File, r.Dialect, r.AddressColumn, guessed(r.Guessed))
 	t.print("%10s rows\n%10s will get a message\n", comma(r.Rows), comma(r.Sendable))
+	for _, v := range c.Variants {
+		t.print("%10s   of them variant %s (weight %d, %s)\n", comma(v.Rows), v.Name, v.Weight, v.Kind)
+	}
+	t.leftOut(c)
 	for _, group := range c.Problems {
 		t.print("%10s %s\n", comma(group.Count), skippedRows(group))
 		for _, p := range group.First[1:] {
@@ -69,7 +74,7 @@ func (t *terminal) checked(c *app.Checked) {
 		}
 	}
 	for i, sample := range c.Samples {
-		t.print("\nMessage %d, line %d, to %s\n%s\n", i+1, sample.Line, sample.To, t.drawn(sample))
+		t.print("\nMessage %d, line %d, to %s%s\n%s\n", i+1, sample.Line, sample.To, ofVariant(sample), t.drawn(sample))
 	}
 	t.print("\n")
 	for _, sender := range c.Senders {
@@ -85,6 +90,20 @@ func (t *terminal) checked(c *app.Checked) {
 		t.print("\nNothing was sent. To send: %s\n", t.next("run", c.File))
 	} else {
 		t.print("\n")
+	}
+}
+
+// leftOut prints who gets no message although nothing is wrong with the row.
+func (t *terminal) leftOut(c *app.Checked) {
+	if n := c.Skipped[campaign.SkipHoldout]; n > 0 || c.Holdout > 0 {
+		t.print("%10s held out: they get no message, to compare with (%.4g %% asked for)\n", comma(n), 100*c.Holdout)
+	}
+	if n := c.Skipped[campaign.SkipOptedOut]; n > 0 {
+		t.print("%10s opted out: they get no message\n", comma(n))
+	}
+	if o := c.Only; o != nil {
+		t.print("%10s left out: not among the %s of %q (%s) with %q\n",
+			comma(o.Excluded), plural(o.There, "recipient"), o.Name, o.CampaignID, o.Where)
 	}
 }
 

@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/templates"
@@ -32,6 +34,10 @@ type Checked struct {
 	} `json:"recipients"`
 	Skipped  map[campaign.SkipReason]int64 `json:"skipped"`
 	Problems []ProblemGroup                `json:"problems"`
+
+	Variants []VariantShare `json:"variants"` // empty without variants
+	Holdout  float64        `json:"holdout"`  // share; the rows are in Skipped
+	Only     *OnlyShare     `json:"only"`     // nil when the campaign is for everybody
 
 	Variables []VariableUse       `json:"variables"`
 	Warnings  []templates.Warning `json:"warnings"`
@@ -60,6 +66,24 @@ type ExistingCampaign struct {
 	ToSend int64          `json:"to_send"`
 }
 
+// VariantShare is what a variant gets of the recipients.
+type VariantShare struct {
+	Name   string        `json:"name"`
+	Weight int           `json:"weight"`
+	Kind   campaign.Kind `json:"kind"`
+	Rows   int64         `json:"rows"`
+}
+
+// OnlyShare says how an earlier campaign narrows the recipients.
+type OnlyShare struct {
+	CampaignID campaign.ID `json:"campaign_id"`
+	Name       string      `json:"name"`
+	Where      string      `json:"where"`
+	There      int64       `json:"there"`    // recipients of the earlier campaign that it chooses
+	Here       int64       `json:"here"`     // rows of this file that are among them
+	Excluded   int64       `json:"excluded"` // rows of this file that are not
+}
+
 // ProblemGroup is all rows with the same problem; the first three in full.
 type ProblemGroup struct {
 	Code  string             `json:"code"`
@@ -81,6 +105,9 @@ type Sample struct {
 	Line int64  `json:"line"`
 	To   string `json:"to"` // masked
 	Text string `json:"text"`
+
+	Variant string `json:"variant,omitempty"`  // whose message it is
+	HeldOut bool   `json:"held_out,omitempty"` // the row is chosen to get none
 
 	message campaign.Message
 }
@@ -110,11 +137,45 @@ func Check(ctx context.Context, cfg Config, path string, stdin io.Reader, skipIn
 	if err != nil {
 		return nil, err
 	}
+	ledger, err := openToCheck(ctx, cfg, spec)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := checkFile(ctx, cfg, ledger, spec, path, stdin, skipInvalid)
+	if ledger != nil {
+		err = errors.Join(err, ledger.Close()) //nolint:contextcheck // closing is never canceled
+	}
+	return checked, err
+}
+
+// openToCheck opens the ledger, if there is one that can be read; a file that
+// builds on an earlier campaign needs one.
+func openToCheck(ctx context.Context, cfg Config, spec campaign.Spec) (*App, error) {
+	a, err := OpenToRead(ctx, cfg, slog.New(slog.DiscardHandler))
+	if err == nil {
+		return a, nil
+	}
+	if spec.Only != nil {
+		return nil, &campaign.Error{Code: campaign.CodeInvalid, What: "only.campaign: look up " + spec.Only.Campaign, Err: err}
+	}
+	return nil, nil // run will say what there is to say
+}
+
+// checkFile is Check with the ledger open; nil if there is none.
+func checkFile(ctx context.Context, cfg Config, ledger *App, spec campaign.Spec, path string, stdin io.Reader, skipInvalid bool) (*Checked, error) {
 	r, err := openReading(ctx, spec, filepath.Dir(spec.Path), stdin, nil, "check")
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
+	if err := r.checkSegments(); err != nil {
+		return nil, err
+	}
+	if ledger != nil {
+		if r.audience, err = ledger.audience(ctx, spec); err != nil {
+			return nil, err
+		}
+	}
 	c := &Checked{SchemaVersion: 1, File: path, Name: spec.Name, Mode: cfg.Mode, Samples: []Sample{}}
 	r.look = func(row campaign.Row, message campaign.Message) {
 		if len(c.Samples) < shownSamples {
@@ -141,8 +202,8 @@ func Check(ctx context.Context, cfg Config, path string, stdin io.Reader, skipIn
 	if c.refusal = summary.TooBad(skipInvalid); c.refusal != nil {
 		c.Reason = c.refusal.Error()
 	}
-	if c.refusal == nil && spec.Recipients.CSV != "-" {
-		if err := c.meet(ctx, cfg, spec); err != nil {
+	if c.refusal == nil && spec.Recipients.CSV != "-" && ledger != nil {
+		if err := c.meet(ctx, ledger, spec); err != nil {
 			return nil, err
 		}
 	}
@@ -152,18 +213,14 @@ func Check(ctx context.Context, cfg Config, path string, stdin io.Reader, skipIn
 
 // meet looks whether the ledger has the campaign already, and whether it would
 // go on with this file.
-func (c *Checked) meet(ctx context.Context, cfg Config, spec campaign.Spec) error {
-	a, err := OpenToRead(ctx, cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil //nolint:nilerr // no ledger that can be read: run will say what there is to say
-	}
+func (c *Checked) meet(ctx context.Context, a *App, spec campaign.Spec) error {
 	existing, err := a.store.CampaignNamed(ctx, spec.Name)
 	if err != nil || existing.State == campaign.StateDraft {
-		return a.Close() //nolint:contextcheck // closing is never canceled
+		return nil //nolint:nilerr // there is none, or run will say what there is to say
 	}
 	totals, err := a.store.Totals(ctx, existing.ID)
 	if err != nil {
-		return errors.Join(err, a.Close()) //nolint:contextcheck // closing is never canceled
+		return err
 	}
 	c.Existing = &ExistingCampaign{ID: existing.ID, State: existing.State, ToSend: totals.Unsubmitted()}
 	src, _, err := a.source(spec, PrepareOptions{})
@@ -174,13 +231,13 @@ func (c *Checked) meet(ctx context.Context, cfg Config, spec campaign.Spec) erro
 		c.refusal = &campaign.Error{Code: campaign.CodeInvalid, Err: err}
 		c.Reason = err.Error()
 	}
-	return a.Close() //nolint:contextcheck // closing is never canceled
+	return nil
 }
 
 func (c *Checked) read(spec campaign.Spec, r *reading, summary campaign.ImportSummary) {
 	rows := r.stats.Summary()
 	column, _, guessed := r.reader.AddressColumn()
-	c.Kind = kindOf(spec.Message)
+	c.Kind = kindsOf(spec.Messages())
 	c.Recipients.File = summary.File
 	c.Recipients.Dialect = summary.Dialect.String()
 	c.Recipients.AddressColumn = summary.Header[column]
@@ -201,10 +258,42 @@ func (c *Checked) read(spec campaign.Spec, r *reading, summary campaign.ImportSu
 	for _, blank := range rows.Blanks {
 		c.Variables = append(c.Variables, VariableUse{Name: blank.Variable.Name, Blank: blank.Rows, Gap: blank.Variable.NeedsValue()})
 	}
-	c.Warnings = append([]templates.Warning{}, r.template.Lint()...)
+	c.Warnings = append([]templates.Warning{}, r.messages.Lint()...)
+	c.share(spec, r, summary)
 	if rows.Longest != nil {
 		c.Longest, c.Shortest = rows.Longest.Characters, rows.Shortest.Characters
 	}
+}
+
+// share says how the recipients are shared out.
+func (c *Checked) share(spec campaign.Spec, r *reading, summary campaign.ImportSummary) {
+	c.Holdout, c.Variants = spec.Holdout, []VariantShare{}
+	for _, v := range spec.Variants {
+		c.Variants = append(c.Variants, VariantShare{
+			Name: v.Name, Weight: v.Weight, Kind: kindOf(v.Message), Rows: r.stats.Variant(v.Name).Rendered,
+		})
+	}
+	if spec.Only != nil {
+		excluded := summary.Skipped[campaign.SkipExcluded]
+		c.Only = &OnlyShare{
+			CampaignID: r.audience.earlier.ID, Name: r.audience.earlier.Name, Where: spec.Only.Where, There: r.audience.only.Len(),
+			Here:     summary.Good + summary.Skipped[campaign.SkipOptedOut] + summary.Skipped[campaign.SkipHoldout],
+			Excluded: excluded,
+		}
+	}
+}
+
+// kindMixed is the kind of a campaign whose variants are of several.
+const kindMixed campaign.Kind = "mixed"
+
+func kindsOf(messages []campaign.Variant) campaign.Kind {
+	kind := kindOf(messages[0].Message)
+	for _, v := range messages[1:] {
+		if kindOf(v.Message) != kind {
+			return kindMixed
+		}
+	}
+	return kind
 }
 
 func sampleOf(row campaign.Row, message campaign.Message) Sample {
@@ -212,7 +301,7 @@ func sampleOf(row campaign.Row, message campaign.Message) Sample {
 	if message.Poll != nil {
 		text = message.Poll.Question
 	}
-	return Sample{Row: row.Seq, Line: row.Line, To: row.Chat.String(), Text: text, message: message}
+	return Sample{Row: row.Seq, Line: row.Line, To: row.Chat.String(), Text: text, Variant: row.Variant, message: message}
 }
 
 func kindOf(t campaign.Template) campaign.Kind {
@@ -226,11 +315,16 @@ func kindOf(t campaign.Template) campaign.Kind {
 	}
 }
 
-// Choice says which row a preview shows. Exactly one field is set.
+// Choice says which row a preview shows. Exactly one of Row, Phone and Extreme
+// is set, or Variant alone.
 type Choice struct {
 	Row     int64  // by number; 1 is the first data row
 	Phone   string // by number as the recipient would write it
 	Extreme string // longest, shortest or blankest
+
+	// Variant alone shows the first row that gets it. With Row or Phone it shows
+	// that row as if it got it, with Extreme it looks at its rows only.
+	Variant string
 }
 
 // Preview renders one row. Rows that cannot be sent are an error that says
@@ -240,11 +334,20 @@ func Preview(ctx context.Context, path string, stdin io.Reader, choice Choice) (
 	if err != nil {
 		return Sample{}, err
 	}
+	variant, err := choice.variant(spec)
+	if err != nil {
+		return Sample{}, err
+	}
+	choice.Variant = variant
 	r, err := openReading(ctx, spec, filepath.Dir(spec.Path), stdin, nil, "preview")
 	if err != nil {
 		return Sample{}, err
 	}
 	defer r.close()
+	if variant != "" && (choice.Row > 0 || choice.Phone != "") {
+		r.as = &variant
+	}
+	r.split.Holdout = 0 // whoever is held out can be looked at as well
 	var wanted campaign.ChatID
 	if choice.Phone != "" {
 		chat, problem := r.parser.Parse(choice.Phone)
@@ -271,7 +374,29 @@ func Preview(ctx context.Context, path string, stdin io.Reader, choice Choice) (
 			Hint: "`herald check " + path + "` lists the rows that are skipped, and why",
 		}
 	}
+	sift.found.HeldOut = spec.Split().HeldOut(sift.chosen)
 	return *sift.found, nil
+}
+
+// variant is the variant that the choice names, as the campaign file writes it.
+func (c Choice) variant(spec campaign.Spec) (string, error) {
+	if c.Variant == "" {
+		return "", nil
+	}
+	names := make([]string, len(spec.Variants))
+	for i, v := range spec.Variants {
+		if strings.EqualFold(v.Name, c.Variant) {
+			return v.Name, nil
+		}
+		names[i] = v.Name
+	}
+	refusal := &campaign.Error{Code: campaign.CodeNotFound, What: fmt.Sprintf("the campaign has no variant %q", c.Variant)}
+	if len(names) == 0 {
+		refusal.Hint = "it has one message, without variants"
+	} else {
+		refusal.Hint = "its variants are " + strings.Join(names, ", ")
+	}
+	return "", refusal
 }
 
 // sifter keeps the row a preview asks for.
@@ -279,22 +404,31 @@ type sifter struct {
 	choice Choice
 	chat   campaign.ChatID
 	found  *Sample
+	chosen campaign.ChatID // of the row found
 	best   int
 	done   bool
 }
 
 func (s *sifter) look(row campaign.Row, message campaign.Message) {
+	others := s.choice.Variant != "" && row.Variant != s.choice.Variant
 	switch {
-	case s.done:
+	case s.done, others:
 	case s.choice.Extreme != "":
 		if score := s.score(row, message); s.found == nil || score > s.best {
-			sample := sampleOf(row, message)
-			s.found, s.best = &sample, score
+			s.keep(row, message)
+			s.best = score
 		}
-	case s.chat != "" && row.Chat == s.chat, s.chat == "" && row.Seq == s.choice.Row:
-		sample := sampleOf(row, message)
-		s.found, s.done = &sample, true
+	case s.chat != "" && row.Chat == s.chat,
+		s.chat == "" && row.Seq == s.choice.Row,
+		s.chat == "" && s.choice.Row == 0: // the first of a variant
+		s.keep(row, message)
+		s.done = true
 	}
+}
+
+func (s *sifter) keep(row campaign.Row, message campaign.Message) {
+	sample := sampleOf(row, message)
+	s.found, s.chosen = &sample, row.Chat
 }
 
 func (s *sifter) score(row campaign.Row, message campaign.Message) int {

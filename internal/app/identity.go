@@ -25,17 +25,17 @@ func (a *App) unchanged(ctx context.Context, spec campaign.Spec, src source, c c
 	var changes []string
 	for _, change := range campaign.Diff(c.Spec, spec) {
 		switch change.Part {
-		case campaign.PartMessage, campaign.PartSenders:
+		case campaign.PartMessage, campaign.PartOnly, campaign.PartSenders:
 			changes = append(changes, change.String())
 		case campaign.PartRecipients:
 			if !delta {
 				changes = append(changes, change.String())
 			}
-		default: // pace and schedule may change freely
+		default: // the plan, and what is only told or looked at, may change freely
 		}
 	}
 	if messageHash != c.MessageHash && len(changes) == 0 {
-		changes = append(changes, "the content of message.media.file")
+		changes = append(changes, "the content of "+mediaFields(spec))
 	}
 	if !delta && len(changes) == 0 {
 		known, err := imported(c, spec, src)
@@ -58,22 +58,51 @@ func (a *App) unchanged(ctx context.Context, spec campaign.Spec, src source, c c
 	}
 }
 
-// messageHash covers the message template and its local file, if it has one
-// that is the same for every row.
-func (a *App) messageHash(_ context.Context, spec campaign.Spec) (string, error) {
-	content := ""
-	if media := spec.Message.Media; media != nil && media.File != "" && !strings.Contains(media.File, "{{") {
-		path := media.File
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(spec.Path), path)
+// mediaFields names the fields with a local file.
+func mediaFields(spec campaign.Spec) string {
+	var fields []string
+	for _, v := range spec.Messages() {
+		switch media := v.Message.Media; {
+		case media == nil || media.File == "":
+		case v.Name == "":
+			fields = append(fields, "message.media.file")
+		default:
+			fields = append(fields, "variants."+v.Name+".media.file")
 		}
-		var err error
-		if content, err = fileSHA256(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("read message.media.file: %w", err)
-		}
-		// A missing file is reported, with its place, when the message is compiled.
 	}
-	return spec.MessageHash(content), nil
+	return strings.Join(fields, " or ")
+}
+
+// messageHash covers the message templates and their local files, those that
+// are the same for every row.
+func (a *App) messageHash(_ context.Context, spec campaign.Spec) (string, error) {
+	var contents []string
+	for _, v := range spec.Messages() {
+		content, err := mediaHash(v.Message.Media, spec)
+		if err != nil {
+			return "", err
+		}
+		contents = append(contents, content)
+	}
+	return spec.MessageHash(contents...), nil
+}
+
+// mediaHash is the hash of a local file that is the same for every row; "" when
+// there is none.
+func mediaHash(media *campaign.MediaTemplate, spec campaign.Spec) (string, error) {
+	if media == nil || media.File == "" || strings.Contains(media.File, "{{") {
+		return "", nil
+	}
+	path := media.File
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(spec.Path), path)
+	}
+	content, err := fileSHA256(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read media.file: %w", err)
+	}
+	// A missing file is reported, with its place, when the message is compiled.
+	return content, nil
 }
 
 // imported says whether the campaign has the recipients file as it is now: it

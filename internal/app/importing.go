@@ -19,11 +19,16 @@ func (a *App) read(ctx context.Context, p *Prepared, src source, options Prepare
 		return err
 	}
 	defer r.close()
+	if r.audience, err = a.audience(ctx, p.Campaign.Spec); err != nil {
+		return err
+	}
 	if p.Resumed {
-		if r.template, err = a.renderer(ctx, p.Campaign); err != nil {
+		if r.messages, err = a.renderer(ctx, p.Campaign); err != nil {
 			return err
 		}
-		r.stats = r.template.NewStats()
+		r.stats = r.messages.NewStats()
+	} else if err := r.checkSegments(); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(a.folder(p.Campaign.ID), 0o700); err != nil {
 		return err

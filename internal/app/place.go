@@ -18,7 +18,7 @@ func showPlace(p *campaign.Problem, spec campaign.Spec) {
 	if p.Line < 1 {
 		return
 	}
-	source := templates.Source(spec.Message, p.Field)
+	source := templates.SourceIn(spec.Messages(), p.Field)
 	if caret := templates.Caret(source, int(p.Line), p.Column); caret != "" {
 		p.What += "\n" + caret
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -160,8 +161,8 @@ func (a *App) create(ctx context.Context, spec campaign.Spec, src source, option
 		ID: campaign.NewID(), Name: spec.Name, Mode: a.cfg.Mode, State: campaign.StateDraft,
 		Spec: spec, MessageHash: messageHash, StartAt: spec.Schedule.Start, CreatedAt: time.Now(),
 	}
-	if spec.Message.Poll != nil {
-		// One id for every copy, so that the votes add up.
+	if slices.ContainsFunc(spec.Messages(), func(v campaign.Variant) bool { return v.Message.Poll != nil }) {
+		// One id for every copy, so that the votes add up; variants add their name.
 		c.PollID = string(c.ID)
 	}
 	if c.SourceHash, err = sourceHash(spec, src); err != nil {

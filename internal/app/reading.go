@@ -25,10 +25,15 @@ type reading struct {
 	spec     campaign.Spec
 	reader   *campaign.Reader
 	parser   *campaign.AddressParser
-	template *templates.Template
-	stats    *templates.Stats
-	imports  campaign.Campaign // carries the column names for RowOf
+	messages *templates.Set
+	stats    *templates.SetStats
 
+	split campaign.Split
+	// audience, if any, knows who is left out.
+	audience *audience
+	// as, if any, is the variant that every row is rendered with, instead of its
+	// own.
+	as *string
 	// look, if any, sees every row that renders.
 	look func(row campaign.Row, message campaign.Message)
 }
@@ -53,20 +58,22 @@ func newReading(ctx context.Context, spec campaign.Spec, reader *campaign.Reader
 	if err != nil {
 		return nil, err
 	}
-	template, err := compile(ctx, spec, reader.Slugs(), reader.Variables(), media, pollID)
+	messages, err := compile(ctx, spec, reader.Slugs(), reader.Variables(), media, pollID)
 	if err != nil {
 		return nil, err
 	}
-	r := &reading{
-		spec: spec, reader: reader, parser: parser, template: template,
-		imports: campaign.Campaign{Imports: []campaign.Import{{Number: 1, Slugs: reader.Slugs()}}},
-	}
-	r.stats = template.NewStats()
-	return r, nil
+	return &reading{
+		spec: spec, reader: reader, parser: parser, split: spec.Split(), messages: messages, stats: messages.NewStats(),
+	}, nil
 }
 
-// compile compiles the message of a campaign file for columns of these names.
-func compile(ctx context.Context, spec campaign.Spec, slugs []string, headers map[string]string, media templates.MediaStore, pollID string) (*templates.Template, error) {
+// checkSegments refuses segments that are no columns of the recipients.
+func (r *reading) checkSegments() error {
+	return inFile(campaign.CheckSegments(r.spec.Segments, r.reader.Header(), r.reader.Slugs()), r.spec)
+}
+
+// compile compiles the messages of a campaign file for columns of these names.
+func compile(ctx context.Context, spec campaign.Spec, slugs []string, headers map[string]string, media templates.MediaStore, pollID string) (*templates.Set, error) {
 	variables := make([]string, 0, len(slugs))
 	for _, slug := range slugs {
 		if slug != "" {
@@ -80,11 +87,11 @@ func compile(ctx context.Context, spec campaign.Spec, slugs []string, headers ma
 			return nil, fmt.Errorf("load the campaign's time zone: %w", err)
 		}
 	}
-	template, err := templates.Compile(ctx, spec.Message, templates.Config{
+	messages, err := templates.CompileSet(ctx, spec.Messages(), templates.Config{
 		Variables: variables, Headers: headers, PollID: pollID, Country: spec.Recipients.Country,
 		Location: zone, Dir: filepath.Dir(spec.Path), Media: media,
 	})
-	return template, inFile(err, spec)
+	return messages, inFile(err, spec)
 }
 
 // inFile names the campaign file in the problems of its message, and shows the
@@ -109,6 +116,10 @@ func (r *reading) run(ctx context.Context, sink func([]campaign.Recipient) error
 		sink = func([]campaign.Recipient) error { return nil }
 	}
 	options.Examine = func(row *campaign.Recipient) (*campaign.Problem, error) { return r.examine(ctx, row) }
+	options.Split = r.split
+	if r.audience != nil {
+		options.Screen = r.audience.screen
+	}
 	summary, err := campaign.ImportRecipients(ctx, r.reader, r.parser, sink, options)
 	return summary, err
 }
@@ -117,14 +128,13 @@ func (r *reading) run(ctx context.Context, sink func([]campaign.Recipient) error
 func (r *reading) examine(ctx context.Context, recipient *campaign.Recipient) (*campaign.Problem, error) {
 	row := campaign.Row{
 		Seq: recipient.Seq, Line: recipient.Line, Chat: recipient.Chat,
-		Fields: campaign.RowFields(r.reader.Slugs(), recipient.Record),
+		Fields: campaign.RowFields(r.reader.Slugs(), recipient.Record), Variant: recipient.Variant,
 	}
-	if r.template.OptionsVary() {
-		if options, err := r.template.OptionsFor(ctx, row); err == nil {
-			r.template = r.template.Freeze(options)
-		}
+	if r.as != nil {
+		row.Variant = *r.as
 	}
-	message, err := r.template.Render(ctx, row)
+	r.messages = r.messages.Settle(ctx, row)
+	message, err := r.messages.Render(ctx, row)
 	r.stats.Add(row, message, err)
 	var bad *campaign.InputError
 	switch {
@@ -143,9 +153,9 @@ func (r *reading) examine(ctx context.Context, recipient *campaign.Recipient) (*
 // close ends a reading. The file was only read from: there is nothing to lose.
 func (r *reading) close() { _ = r.reader.Close() }
 
-// renderer compiles the message of a campaign in the ledger, exactly as it was
-// when its recipients were imported.
-func (a *App) renderer(ctx context.Context, c campaign.Campaign) (*templates.Template, error) {
+// renderer compiles the messages of a campaign in the ledger, exactly as they
+// were when its recipients were imported.
+func (a *App) renderer(ctx context.Context, c campaign.Campaign) (*templates.Set, error) {
 	if len(c.Imports) == 0 {
 		return nil, &campaign.Error{Code: campaign.CodeConflict, What: fmt.Sprintf("campaign %s has no recipients", c.ID)}
 	}
@@ -157,12 +167,12 @@ func (a *App) renderer(ctx context.Context, c campaign.Campaign) (*templates.Tem
 			}
 		}
 	})
-	template, err := compile(ctx, c.Spec, first.Slugs, headers, a.media, c.PollID)
-	if err != nil || !template.OptionsVary() {
-		return template, err
+	messages, err := compile(ctx, c.Spec, first.Slugs, headers, a.media, c.PollID)
+	if err != nil || len(messages.Unfrozen()) == 0 {
+		return messages, err
 	}
-	// Options with placeholders were frozen with those of the first row that
-	// renders; the ledger still has that row.
+	// Options with placeholders were frozen with those of the first row of their
+	// variant that renders; the ledger still has that row.
 	for recipient, err := range a.rows(ctx, c.ID) {
 		if err != nil {
 			return nil, err
@@ -170,13 +180,11 @@ func (a *App) renderer(ctx context.Context, c campaign.Campaign) (*templates.Tem
 		if recipient.Status == campaign.StatusSkipped {
 			continue
 		}
-		options, err := template.OptionsFor(ctx, c.RowOf(&recipient))
-		if err != nil {
-			return nil, err
+		if messages = messages.Settle(ctx, c.RowOf(&recipient)); len(messages.Unfrozen()) == 0 {
+			break
 		}
-		return template.Freeze(options), nil
 	}
-	return template, nil
+	return messages, nil
 }
 
 // rows are all lines of a campaign in file order.
