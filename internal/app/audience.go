@@ -24,8 +24,7 @@ type suppressions interface {
 
 // audience finds out whom the campaign file is for.
 func (a *App) audience(ctx context.Context, spec campaign.Spec) (*audience, error) {
-	out := &audience{}
-	out.consent, _ = any(a.store).(suppressions)
+	out := &audience{consent: a.store}
 	if spec.Only == nil {
 		return out, nil
 	}
@@ -80,12 +79,9 @@ func (a *App) matching(ctx context.Context, id campaign.ID, where campaign.Where
 // screen says which of the chats are left out.
 func (s *audience) screen(ctx context.Context, chats []campaign.ChatID) (map[campaign.ChatID]campaign.LeftOut, error) {
 	left := map[campaign.ChatID]campaign.LeftOut{}
-	var out map[campaign.ChatID]bool
-	if s.consent != nil {
-		var err error
-		if out, err = s.consent.Suppressed(ctx, chats); err != nil {
-			return nil, err
-		}
+	out, err := s.consent.Suppressed(ctx, chats)
+	if err != nil {
+		return nil, err
 	}
 	for _, chat := range chats {
 		switch {
