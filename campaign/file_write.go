@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -80,8 +81,24 @@ func quotedNode(text string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: text, Style: yaml.DoubleQuotedStyle}
 }
 
+// textNode writes a text: several lines as a block where YAML gives them back
+// unchanged, and in quotes what it would take for something else.
 func textNode(text string) *yaml.Node {
 	n := &yaml.Node{}
-	n.SetString(text) // a block for several lines; quotes where they are needed
+	n.SetString(text)
+	if n.Style == yaml.LiteralStyle && !blockSafe(text) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
 	return n
+}
+
+// blockSafe says whether a block of YAML can hold the text. Lines that begin or
+// end with blanks are beyond what its writers and readers agree on.
+func blockSafe(text string) bool {
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		if strings.TrimSpace(line) != line {
+			return false
+		}
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) })
 }
