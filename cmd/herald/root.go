@@ -97,7 +97,7 @@ func (t *terminal) rootCommand() *cobra.Command {
 	load := func(cmd *cobra.Command) (app.Config, error) { return t.config(cmd, s) }
 	add("start", t.demoCommand(load), t.initCommand())
 	add("send", t.checkCommand(load), t.previewCommand(load), t.runCommand(load),
-		t.serveCommand(load), t.pauseCommand(load), t.resumeCommand(load), t.cancelCommand(load), t.followUpCommand(load))
+		t.serveCommand(load), t.pauseCommand(load), t.resumeCommand(load), t.cancelCommand(load), t.retryCommand(load), t.followUpCommand(load))
 	add("look", t.campaignsCommand(load), t.statusCommand(load), t.recipientsCommand(load), t.unknownsCommand(load), t.reportCommand(load))
 	add("more", t.backupCommand(load), t.listenCommand(load), t.sandboxCommand(load), t.schemaCommand(), t.versionCommand(), t.webhooksCommand(load))
 	root.AddCommand(topics()...)
