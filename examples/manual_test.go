@@ -219,6 +219,8 @@ func TestManualHasEveryJSONField(t *testing.T) {
 	walk(reflect.TypeFor[report.Summary]())
 	walk(reflect.TypeFor[app.Unknowns]())
 	walk(reflect.TypeFor[app.Resolved]())
+	walk(reflect.TypeFor[app.FollowUp]())
+	walk(reflect.TypeFor[app.Retry]())
 	walk(reflect.TypeFor[app.Backed]())
 	walk(reflect.TypeFor[app.Restored]())
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/internal/app"
 )
 
@@ -95,10 +94,10 @@ func (t *terminal) checked(c *app.Checked) {
 
 // leftOut prints who gets no message although nothing is wrong with the row.
 func (t *terminal) leftOut(c *app.Checked) {
-	if n := c.Skipped[campaign.SkipHoldout]; n > 0 || c.Holdout > 0 {
+	if n := c.HeldOut(); n > 0 || c.Holdout > 0 {
 		t.print("%10s held out: they get no message, to compare with (%.4g %% asked for)\n", comma(n), 100*c.Holdout)
 	}
-	if n := c.Skipped[campaign.SkipOptedOut]; n > 0 {
+	if n := c.OptedOut(); n > 0 {
 		t.print("%10s opted out: they get no message\n", comma(n))
 	}
 	if o := c.Only; o != nil {

@@ -40,23 +40,34 @@ func (a *App) audience(ctx context.Context, spec campaign.Spec) (*audience, erro
 	return out, err
 }
 
-// earlier finds the campaign that only.campaign names.
+// earlier finds the campaign that only.campaign names; of several with the name
+// the latest, but none that is still being read: it may be this very one.
 func (a *App) earlier(ctx context.Context, idOrName string) (campaign.Campaign, error) {
 	c, err := a.find(ctx, idOrName)
-	if campaign.CodeOf(err) != campaign.CodeNotFound {
+	if err == nil && c.State != campaign.StateDraft || err != nil && campaign.CodeOf(err) != campaign.CodeNotFound {
 		return c, err
-	}
-	refusal := &campaign.Error{
-		Code: campaign.CodeInvalid, What: fmt.Sprintf("only.campaign: there is no campaign %q in %s", idOrName, a.dir),
-		Hint: "`herald campaigns` lists them; give the id or the whole name",
 	}
 	all, err := a.store.Campaigns(ctx)
 	if err != nil {
 		return campaign.Campaign{}, err
 	}
-	names := make([]string, len(all))
-	for i, c := range all {
-		names[i] = c.Name
+	var latest campaign.Campaign
+	var names []string
+	for _, c := range all {
+		if c.State == campaign.StateDraft {
+			continue
+		}
+		names = append(names, c.Name)
+		if c.Name == idOrName && c.CreatedAt.After(latest.CreatedAt) {
+			latest = c
+		}
+	}
+	if latest.ID != "" {
+		return latest, nil
+	}
+	refusal := &campaign.Error{
+		Code: campaign.CodeInvalid, What: fmt.Sprintf("only.campaign: there is no campaign %q in %s", idOrName, a.dir),
+		Hint: "`herald campaigns` lists them; give the id or the whole name",
 	}
 	if near := campaign.Nearest(idOrName, names); near != "" {
 		refusal.Hint = fmt.Sprintf("did you mean %q? `herald campaigns` lists them", near)

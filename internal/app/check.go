@@ -127,6 +127,12 @@ type SenderPace struct {
 // could.
 func (c *Checked) Err() error { return c.refusal }
 
+// HeldOut is how many rows are chosen to get no message.
+func (c *Checked) HeldOut() int64 { return c.Skipped[campaign.SkipHoldout] }
+
+// OptedOut is how many rows asked for no messages.
+func (c *Checked) OptedOut() int64 { return c.Skipped[campaign.SkipOptedOut] }
+
 const shownSamples = 3
 
 // Check reads and renders every row and says what a run would do. What is

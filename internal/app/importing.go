@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/storage"
 )
 
 // read imports the recipients of src into the campaign. The import stays
@@ -77,6 +78,14 @@ func (a *App) known(ctx context.Context, p *Prepared) func(yield func(campaign.C
 	return func(yield func(campaign.ChatID, error) bool) {
 		for known, err := range a.store.KnownChats(ctx, p.Campaign.ID) {
 			if !yield(known.Chat, err) {
+				return
+			}
+		}
+		// Those held out have no message, but are people of the campaign: twice
+		// among them, they would spoil what it is compared with.
+		heldOut := storage.Filter{SkipReasons: []campaign.SkipReason{campaign.SkipHoldout}}
+		for r, err := range a.store.Recipients(ctx, p.Campaign.ID, heldOut) {
+			if !yield(r.Chat, err) {
 				return
 			}
 		}
