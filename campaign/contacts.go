@@ -192,7 +192,7 @@ func (b *CheckedBacklog) Run(ctx context.Context) {
 			return
 		case err != nil:
 			pause = min(2*pause, b.cfg.Slowest)
-			b.log.WarnContext(ctx, "numbers cannot be checked, their rows wait", "err", err, "again_in", pause)
+			b.log.WarnContext(ctx, "numbers cannot be checked, their rows wait", "err", err, "duration", pause)
 		default:
 			pause = b.cfg.Every
 		}

@@ -119,6 +119,7 @@ type checking struct {
 }
 
 func startChecking(t *testing.T, rows int, answer func(int, []campaign.ChatID) ([]campaign.ContactCheck, error)) checking {
+	t.Helper()
 	c := checking{
 		rows: peopleWaiting(rows), book: &memoryBook{checks: map[campaign.ChatID]campaign.ContactCheck{}},
 		provider: &provider{answer: answer, began: time.Now()}, log: &bytes.Buffer{},
@@ -163,7 +164,7 @@ func TestContactsAreCheckedFirst(t *testing.T) {
 		if n := len(c.rows.skipped); n != 20 || c.rows.skipped[1] != campaign.SkipNotOnWhatsApp {
 			t.Errorf("%d rows are skipped: %v", n, c.rows.skipped)
 		}
-		time.Sleep(25 * time.Second)
+		<-time.After(25 * time.Second)
 		synctest.Wait()
 		c.pending(t, 5)
 		if diff := cmp.Diff([]string{"0s 50", "10s 50", "20s 5"}, c.provider.asked); diff != "" {
@@ -227,7 +228,7 @@ func TestNobodyToAsk(t *testing.T) {
 		if got := c.pending(t, 4); !slices.Equal(got, []int64{1, 2, 3, 4}) {
 			t.Errorf("rows %v pass", got)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		c.pending(t, 4)
 		synctest.Wait()
 		if len(c.provider.asked) != 1 || strings.Count(c.log.String(), "unchecked") != 1 {
@@ -250,7 +251,7 @@ func TestQuestionsThatFail(t *testing.T) {
 			if got := c.pending(t, 4); len(c.provider.asked) <= 3 && len(got) != 0 {
 				t.Errorf("rows %v pass unchecked", got)
 			}
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 			synctest.Wait()
 		}
 		if diff := cmp.Diff([]string{"0s 10", "20s 10", "1m0s 10", "2m20s 10"}, c.provider.asked); diff != "" {

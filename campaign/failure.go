@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 )
@@ -38,11 +39,8 @@ var (
 // row that is held to be transient in error could be sent to somebody who must
 // not get it.
 func ClassifyFailure(detail string) FailClass {
-	for _, m := range failureCode.FindAllStringSubmatch(detail, -1) {
-		if class, known := failureCodes[m[1]]; known {
-			return class
-		}
-		return FailPermanent
+	if m := failureCode.FindStringSubmatch(detail); m != nil {
+		return cmp.Or(failureCodes[m[1]], FailPermanent)
 	}
 	words := strings.ToLower(detail)
 	for _, w := range permanentWords {

@@ -44,9 +44,12 @@ func (f *fileReader) variants(s section) []Variant {
 	return variants
 }
 
+// letters name the variants that have no name, maxVariants of them.
+const letters = "ABCDEFGHIJ"
+
 // variant reads one of them, the index-th.
 func (f *fileReader) variant(s section, index int) Variant {
-	v := Variant{Name: string(rune('A' + index)), Weight: max(s.count("weight", maxWeight), 1), Message: f.template(s)}
+	v := Variant{Name: letters[index : index+1], Weight: max(s.count("weight", maxWeight), 1), Message: f.template(s)}
 	name, ok := s.text("name")
 	if !ok {
 		return v
@@ -123,8 +126,7 @@ func (f *fileReader) only(s section) *Only {
 		return o
 	}
 	parsed, err := ParseWhere(where)
-	var bad *InputError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*InputError](err); ok {
 		p := bad.Problems[0]
 		what, _, _ := strings.Cut(p.What, "\n") // the place says what the caret would
 		f.note(within(s.values["where"], p.Column), Problem{Code: problemValue, Field: "only.where", What: what, Fix: p.Fix})

@@ -11,11 +11,11 @@ import (
 	"github.com/herald-campaigns/herald/campaign"
 )
 
-func mustWhere(t testing.TB, text string) campaign.Where {
-	t.Helper()
+func mustWhere(tb testing.TB, text string) campaign.Where {
+	tb.Helper()
 	where, err := campaign.ParseWhere(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return where
 }

@@ -198,9 +198,12 @@ func (p *whereParser) single() (clause, *Problem) {
 	return p.term()
 }
 
+// british is the other spelling of canceled.
+const british = "cancelled" //nolint:misspell // some people write it so
+
 // otherSpellings are what people write for our words.
 var otherSpellings = map[string]string{
-	"cancelled": "canceled", "pending": "waiting", "opted_out": "opted out", "opted-out": "opted out", "optout": "opted out",
+	british: "canceled", "pending": "waiting", "opted_out": "opted out", "opted-out": "opted out", "optout": "opted out",
 	"held_out": "holdout", "reply": "replied", "vote": "voted", "answered": "replied", "transient": "retryable", "seen": "read",
 	"excluded": "skipped", "queued": "accepted",
 }
@@ -217,7 +220,7 @@ func (p *whereParser) term() (clause, *Problem) {
 		name = "opted out"
 	}
 	// A few spellings are as clear as the words themselves.
-	if name == "cancelled" || name == "opted_out" {
+	if name == british || name == "opted_out" {
 		name = otherSpellings[name]
 	}
 	i := slices.IndexFunc(p.words, func(w whereWord) bool { return w.name == name })

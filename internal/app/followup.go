@@ -36,8 +36,7 @@ type FollowUp struct {
 // Nothing is written yet.
 func (a *App) FollowUp(ctx context.Context, idOrName, expression string) (*FollowUp, error) {
 	where, err := campaign.ParseWhere(expression)
-	var bad *campaign.InputError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*campaign.InputError](err); ok {
 		p := bad.Problems[0]
 		return nil, &campaign.Error{Code: campaign.CodeInvalid, What: "the expression: " + p.What, Hint: p.Fix}
 	}
