@@ -29,8 +29,8 @@ var (
 		"blocked this number", "blocked the sender", "banned", "not supported", "too large",
 	}
 	transientWords = []string{
-		"disconnected", "not connected", "timed out", "timeout", "temporarily", "retries exhausted", "gave up after", "rate limit",
-		"too many requests", "overloaded", "service unavailable", "try again later",
+		"disconnected", "not connected", "timed out", "timeout", "temporar", "network error", "retries exhausted", "gave up after", "rate limit",
+		"too many requests", "overloaded", "unavailable", "try again",
 	}
 )
 

@@ -23,7 +23,7 @@ The rows are counted first, by reason. Proof that comes late settles a row
 whatever was decided.
 
 Counting with --dry-run works beside a run. Retrying needs it stopped first
-(Ctrl-C is safe).`,
+(Ctrl-C is safe); a service (herald serve) sends the rows by itself.`,
 		Example: `  herald retry "Spring news" --dry-run
   herald retry "Spring news"`,
 		Args: cobra.ArbitraryArgs, // a name without quotes is told what it needs
@@ -34,7 +34,7 @@ Counting with --dry-run works beside a run. Retrying needs it stopped first
 			if dryRun {
 				return t.reading(cmd, load, func(a *app.App) error { return t.retry(cmd.Context(), a, args[0], true, false) })
 			}
-			return t.deciding(cmd, load, func(a *app.App) error { return t.retry(cmd.Context(), a, args[0], false, yes) })
+			return t.managed(cmd, load, func(with through) error { return t.retry(cmd.Context(), with, args[0], false, yes) })
 		},
 	}
 	command.Flags().BoolVar(&yes, "yes", false, "do not ask (live mode asks for the number of rows)")
@@ -42,7 +42,13 @@ Counting with --dry-run works beside a run. Retrying needs it stopped first
 	return command
 }
 
-func (t *terminal) retry(ctx context.Context, a *app.App, name string, dryRun, yes bool) error {
+// retrier puts failed rows back.
+type retrier interface {
+	Retryable(ctx context.Context, idOrName string) (*app.Retry, error)
+	Retry(ctx context.Context, r *app.Retry) error
+}
+
+func (t *terminal) retry(ctx context.Context, a retrier, name string, dryRun, yes bool) error {
 	r, err := a.Retryable(ctx, name)
 	if err != nil {
 		return err
@@ -62,6 +68,10 @@ func (t *terminal) retry(ctx context.Context, a *app.App, name string, dryRun, y
 	}
 	if r.Retried == 0 {
 		t.say("Nothing was changed.")
+		return nil
+	}
+	if r.Sending {
+		t.say("%s again; the service sends.", waits(r.Retried))
 		return nil
 	}
 	t.say("%s again. To send:", waits(r.Retried))

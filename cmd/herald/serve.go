@@ -62,6 +62,7 @@ type through interface {
 	sender
 	app.Manager
 	decider
+	retrier
 }
 
 // open finds the service that runs on the data directory, or opens it here.

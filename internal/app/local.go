@@ -71,6 +71,7 @@ func (l *local) calls() map[string]call {
 		"resume":   on(l.resume),
 		"cancel":   on(l.cancel),
 		"resolve":  on(l.resolve),
+		"retry":    on(l.retry),
 	}
 }
 
@@ -316,4 +317,18 @@ func (l *local) resolve(ctx context.Context, in resolving) (*Resolved, error) {
 	}
 	// What waits again is sent by whoever sends.
 	return r, l.service.Resume(ctx, in.Campaign)
+}
+
+// retrying names failed rows as they were counted.
+type retrying struct {
+	Campaign campaign.ID
+	AsOf     time.Time
+}
+
+func (l *local) retry(ctx context.Context, in retrying) (int64, error) {
+	n, err := l.service.app.store.Retry(ctx, in.Campaign, in.AsOf)
+	if err != nil || n == 0 {
+		return n, err
+	}
+	return n, l.service.Resume(ctx, in.Campaign)
 }

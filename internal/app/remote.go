@@ -283,6 +283,17 @@ func (r *Remote) Resolve(ctx context.Context, u *Unknowns, rows []UnknownView, d
 	return ask[*Resolved](ctx, r, "resolve", in)
 }
 
+// Retry has the service send failed rows again.
+func (r *Remote) Retry(ctx context.Context, rows *Retry) error {
+	if err := rows.possible(); err != nil {
+		return err
+	}
+	var err error
+	rows.Sending = true
+	rows.Retried, err = ask[int64](ctx, r, "retry", retrying{Campaign: rows.CampaignID, AsOf: rows.asOf})
+	return err
+}
+
 // ask makes one call of the local API.
 func ask[Out any](ctx context.Context, r *Remote, name string, in any) (Out, error) {
 	var out Out

@@ -23,6 +23,7 @@ type Retry struct {
 	Reasons       []RetryReason  `json:"reasons"`
 	DryRun        bool           `json:"dry_run"`
 	Retried       int64          `json:"retried"` // rows that wait again
+	Sending       bool           `json:"sending"` // a service sends them
 
 	campaign campaign.Campaign
 	asOf     time.Time
@@ -73,13 +74,21 @@ func (a *App) Retryable(ctx context.Context, idOrName string) (*Retry, error) {
 // Retry puts the rows back among those that wait. Rows that failed after they
 // were counted are left alone: nobody agreed to them.
 func (a *App) Retry(ctx context.Context, r *Retry) error {
-	if r.State == campaign.StateCanceled {
-		return &campaign.Error{
-			Code: campaign.CodeConflict, What: fmt.Sprintf("campaign %q was canceled: nothing of it is sent any more", r.Name),
-			Hint: "write a new campaign with `herald followup`; nothing was changed",
-		}
+	if err := r.possible(); err != nil {
+		return err
 	}
 	var err error
 	r.Retried, err = a.store.Retry(ctx, r.CampaignID, r.asOf)
 	return err
+}
+
+// possible refuses a campaign that nothing is sent of any more.
+func (r *Retry) possible() error {
+	if r.State != campaign.StateCanceled {
+		return nil
+	}
+	return &campaign.Error{
+		Code: campaign.CodeConflict, What: fmt.Sprintf("campaign %q was canceled: nothing of it is sent any more", r.Name),
+		Hint: "write a new campaign with `herald followup`; nothing was changed",
+	}
 }

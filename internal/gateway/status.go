@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -82,19 +81,9 @@ func fill(e campaign.Evidence, job periskope.Job) campaign.Evidence {
 	e.ReadAt = job.Timeline.At("read", "played")
 	e.FailedAt = job.Timeline.At("failed")
 	if e.Status == campaign.StatusFailed {
-		e.FailClass = classOf(job.Description)
+		e.FailClass = campaign.ClassifyFailure(job.Description)
 	}
 	return e
-}
-
-// classOf says of a failure after acceptance whether trying again later can
-// help, by the provider's words: there is no code. The provider has tried again
-// itself by then, so in doubt it cannot. A person decides whether it is tried.
-func classOf(description string) campaign.FailClass {
-	if containsAny(strings.ToLower(description), "temporar", "timeout", "timed out", "unavailable", "network", "disconnected", "not connected", "try again", "rate limit") {
-		return campaign.FailTransient
-	}
-	return campaign.FailPermanent
 }
 
 // statusOf is the provider's status in the domain's words.
