@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func (g *generated) Rows(context.Context, campaign.ID) iter.Seq2[campaign.Recipi
 		for seq := range g.n {
 			at := start.Add(time.Duration(seq) * time.Millisecond)
 			r = campaign.Recipient{
-				Campaign: testID, Seq: seq + 1, Import: 1, Line: seq + 2, Chat: "919999990001@c.us", Record: cells,
+				Campaign: testID, Seq: seq + 1, Import: 1, Line: seq + 2, Chat: campaign.PersonChat(strconv.FormatInt(919990000000+seq, 10)), Record: cells,
 				Status: statuses[seq%int64(len(statuses))], Sender: senderOne,
 				ClaimedAt: at, QueuedAt: at, SentAt: at.Add(time.Second), DeliveredAt: at.Add(time.Duration(seq%5000) * time.Millisecond),
 			}

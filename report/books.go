@@ -77,7 +77,12 @@ func (r *Report) compare(ctx context.Context, deps Deps, id campaign.ID, kept, c
 func differences(kept, counted campaign.Totals) []CounterDiff {
 	diffs := diffCounts("status", kept.ByStatus, counted.ByStatus)
 	diffs = append(diffs, diffCounts("skipped", kept.Skipped, counted.Skipped)...)
-	return append(diffs, diffCounts("failed", kept.Failed, counted.Failed)...)
+	diffs = append(diffs, diffCounts("failed", kept.Failed, counted.Failed)...)
+	return append(diffs, diffCounts("answer", answerCounts(kept), answerCounts(counted))...)
+}
+
+func answerCounts(t campaign.Totals) map[string]int64 {
+	return map[string]int64{"replied": t.Replied, "opted_out": t.OptedOut, "voted": t.Voted}
 }
 
 func diffCounts[K ~string](counter string, kept, counted map[K]int64) []CounterDiff {

@@ -26,6 +26,12 @@ type Options struct {
 	// Interrupted says that nobody sends the campaign although it is running:
 	// then the holds in its timeline do not tell of now.
 	Interrupted bool
+	// SettleFor is for how long after the last acceptance receipts are waited
+	// for; zero is 72 hours.
+	SettleFor time.Duration
+	// Fingerprint is kept in the report, so that whoever refreshes it can tell
+	// whether anything happened since.
+	Fingerprint string
 	// RejectsFile is where the rows that could not be imported were written;
 	// "" when there is no such file.
 	RejectsFile string
@@ -37,6 +43,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Location == nil {
 		o.Location = time.UTC
+	}
+	if o.SettleFor == 0 {
+		o.SettleFor = 72 * time.Hour
 	}
 	return o
 }
@@ -93,6 +102,7 @@ func build(ctx context.Context, deps Deps, c campaign.Campaign, opts Options) (*
 		TimeZone:      opts.Location.String(),
 		Quick:         opts.Quick,
 		Rows:          c.Rows(),
+		Fingerprint:   opts.Fingerprint,
 		RejectsFile:   opts.RejectsFile,
 		Senders:       []Sender{},
 		Timeline:      []campaign.Event{},
@@ -100,6 +110,9 @@ func build(ctx context.Context, deps Deps, c campaign.Campaign, opts Options) (*
 	}
 	var totals campaign.Totals
 	var err error
+	if err := r.readTimeline(ctx, deps, c.ID); err != nil {
+		return nil, err
+	}
 	if opts.Quick {
 		totals, err = r.readCounters(ctx, deps, c.ID, opts.Verify)
 	} else {
@@ -108,10 +121,12 @@ func build(ctx context.Context, deps Deps, c campaign.Campaign, opts Options) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := r.readTimeline(ctx, deps, c.ID); err != nil {
+	r.fill(totals)
+	if err := r.readAround(ctx, deps, c); err != nil {
 		return nil, err
 	}
-	r.fill(totals)
+	r.Waits = waits(r.Timeline, r.until())
+	r.settle(opts)
 	r.closeBooks(c)
 	r.Because = because(c, totals, r.sending(opts))
 	r.Provisional = len(r.Because) > 0
@@ -143,7 +158,10 @@ func (r *Report) readRows(ctx context.Context, deps Deps, c campaign.Campaign) (
 	if err != nil {
 		return kept, fmt.Errorf("read the totals of %s: %w", c.ID, err)
 	}
-	p := newPass(c, r.GeneratedAt)
+	p, err := newPass(c, r.GeneratedAt, r.location)
+	if err != nil {
+		return kept, fmt.Errorf("load the numbering plans: %w", err)
+	}
 	if err := p.read(ctx, deps.Rows, c.ID); err != nil {
 		return kept, fmt.Errorf("read the rows of %s: %w", c.ID, err)
 	}
@@ -165,6 +183,18 @@ func (r *Report) readRows(ctx context.Context, deps Deps, c campaign.Campaign) (
 	r.Duplicates.Rows = p.duplicates
 	r.Timing = p.timing()
 	r.Senders = p.senderCounts(phones)
+	r.Segments = p.segments.list()
+	r.Series = p.clock.series()
+	r.Variants = variantsOf(c.Spec, p.variants, p.totals.Skipped)
+	p.answers.fill(&r.Engagement)
+	r.Safety = p.safe(r.Timeline)
+	if err := p.chats.confirm(ctx, deps.Rows, c.ID, r.Safety); err != nil {
+		return kept, fmt.Errorf("read the rows of %s: %w", c.ID, err)
+	}
+	if err := p.tally.readGroups(ctx, deps.Ballots, c.ID); err != nil {
+		return kept, err
+	}
+	r.Poll = p.tally.result(p.segments.columns)
 	return p.totals, r.compare(ctx, deps, c.ID, kept, p.totals)
 }
 
@@ -182,6 +212,65 @@ func (r *Report) readTimeline(ctx context.Context, deps Deps, id campaign.ID) er
 		r.Timeline = append(r.Timeline, e)
 	}
 	return nil
+}
+
+// readAround reads what stands beside the campaign's own rows.
+func (r *Report) readAround(ctx context.Context, deps Deps, c campaign.Campaign) error {
+	if deps.Reviews != nil && !r.Quick {
+		reviews, err := deps.Reviews.Reviews(ctx)
+		if err != nil {
+			return fmt.Errorf("read what is to be reviewed: %w", err)
+		}
+		var open int64
+		for _, review := range reviews {
+			if review.Decided == campaign.WishNone {
+				open++
+			}
+		}
+		r.Engagement.ToReview = &open
+	}
+	if deps.Earlier == nil || r.Quick {
+		return nil
+	}
+	earlier, err := deps.Earlier.Earlier(ctx, c, maxEarlier)
+	if err != nil {
+		return fmt.Errorf("read the earlier campaigns: %w", err)
+	}
+	for _, e := range earlier[:min(len(earlier), maxEarlier)] {
+		totals, err := deps.Counts.Totals(ctx, e.ID)
+		if err != nil {
+			return fmt.Errorf("read the totals of %s: %w", e.ID, err)
+		}
+		r.Earlier = append(r.Earlier, EarlierOne{
+			ID: e.ID, Name: e.Name, StartedAt: instant(e.StartedAt), SameList: SameList(c, e), Outcome: outcomeOf(totals),
+		})
+	}
+	return nil
+}
+
+const maxEarlier = 3
+
+// SameList says whether two campaigns read the same recipients file.
+func SameList(a, b campaign.Campaign) bool {
+	return slices.ContainsFunc(a.Imports, func(x campaign.Import) bool {
+		return x.SHA256 != "" && slices.ContainsFunc(b.Imports, func(y campaign.Import) bool { return x.SHA256 == y.SHA256 })
+	})
+}
+
+// until is the end of what the report speaks of.
+func (r *Report) until() time.Time {
+	if end := r.Header.FinishedAt; !end.IsZero() {
+		return end
+	}
+	return r.GeneratedAt
+}
+
+// settle says how long receipts are waited for, while they are.
+func (r *Report) settle(opts Options) {
+	open := r.Header.State == campaign.StateRunning || r.Header.State == campaign.StatePaused || r.Header.State == campaign.StateTracking
+	if open && r.Timing != nil {
+		r.SettlingUntil = r.Timing.LastAcceptedAt.Add(opts.SettleFor)
+	}
 }
 
 // allKeys is known, then whatever else the maps hold, sorted.
@@ -222,10 +311,14 @@ func header(c campaign.Campaign) Header {
 	for _, s := range c.Spec.Senders {
 		h.Senders = append(h.Senders, campaign.Phone(s).String())
 	}
-	if m := c.Spec.Message.Media; m != nil {
+	message := c.Spec.Message
+	if len(c.Spec.Variants) > 0 {
+		message = c.Spec.Variants[0].Message
+	}
+	if m := message.Media; m != nil {
 		h.Message.Kind, h.Message.Media = campaign.KindMedia, m.Type
 	}
-	if c.Spec.Message.Poll != nil {
+	if message.Poll != nil {
 		h.Message.Kind = campaign.KindPoll
 	}
 	for _, imp := range c.Imports {
@@ -250,20 +343,32 @@ func (r *Report) fill(t campaign.Totals) {
 	r.Duplicates.Total = t.Skipped[campaign.SkipDuplicate]
 	r.Recipients = r.Balance.InLedger - r.Skipped.Total
 	r.Funnel = funnel(r.Recipients, t)
+	r.Engagement.Replied = rate(t.Replied, t.AtLeastDelivered())
+	r.Engagement.OptedOut = rate(t.OptedOut, t.AtLeastDelivered())
+	if n := r.Failures.Retryable; n != nil && *n > 0 {
+		r.Failures.RetryCommand = "herald retry " + string(r.Header.ID)
+	}
 }
 
 func funnel(recipients int64, t campaign.Totals) []Step {
 	steps := []Step{
-		{Step: "accepted", Count: t.Accepted(), Definition: "the provider took the message"},
+		{Step: stepAccepted, Count: t.Accepted(), Definition: "the provider took the message"},
 		{Step: "sent", Count: t.AtLeastSent(), Definition: "it reached WhatsApp's servers"},
-		{Step: "delivered", Count: t.AtLeastDelivered(), Definition: "it reached the recipient's device"},
-		{Step: "read", Count: t.ByStatus[campaign.StatusRead], Definition: "it was seen; who turned read receipts off is never counted, so this is the least it can be"},
+		{Step: stepDelivered, Count: t.AtLeastDelivered(), Definition: "it reached the recipient's device"},
+		{Step: stepRead, Count: t.ByStatus[campaign.StatusRead], Definition: "it was seen; who turned read receipts off is never counted, so this is the least it can be"},
+		{Step: "replied", Count: t.Replied, Previous: stepDelivered, Definition: "they wrote back; a share of those delivered, for people answer with read receipts turned off, too"},
 	}
-	previous := recipients
+	counts := map[string]int64{"recipients": recipients}
+	previous := "recipients"
 	for i := range steps {
-		steps[i].OfPrevious = share(steps[i].Count, previous)
-		steps[i].OfRecipients = share(steps[i].Count, recipients)
-		previous = steps[i].Count
+		s := &steps[i]
+		if s.Previous == "" {
+			s.Previous = previous
+		}
+		s.OfPrevious = share(s.Count, counts[s.Previous])
+		s.OfRecipients = share(s.Count, recipients)
+		counts[s.Step] = s.Count
+		previous = s.Step
 	}
 	return steps
 }
@@ -335,6 +440,14 @@ func (r *Report) noNulls() {
 	r.Unknown.Rows = orEmpty(r.Unknown.Rows)
 	r.Unknown.UnresolvedRows = orEmpty(r.Unknown.UnresolvedRows)
 	r.Duplicates.Rows = orEmpty(r.Duplicates.Rows)
+	r.Engagement.FirstReplies = orEmpty(r.Engagement.FirstReplies)
+	r.Segments = orEmpty(r.Segments)
+	r.Waits = orEmpty(r.Waits)
+	r.Earlier = orEmpty(r.Earlier)
+	if s := r.Safety; s != nil {
+		s.DuplicateRows = orEmpty(s.DuplicateRows)
+		s.Attempts = orEmpty(s.Attempts)
+	}
 	if m := r.Balance.Mismatch; m != nil {
 		m.Missing = orEmpty(m.Missing)
 		m.Doubled = orEmpty(m.Doubled)

@@ -42,6 +42,7 @@ func ownColumns() []string {
 	return []string{
 		"status", "reason", "detail", "sent_at", "delivered_at", "read_at",
 		"queue_id", "message_id", "sender", "attempts", "extra", "resolution",
+		"variant", "replied_at", "reply", "replies", "vote", "voted_at", "opted_out_at",
 	}
 }
 
@@ -59,15 +60,9 @@ func WriteCSV(ctx context.Context, w io.Writer, deps Deps, id campaign.ID, opts 
 	if err != nil {
 		return fmt.Errorf("read campaign %s: %w", id, err)
 	}
-	t := newTrip(c, opts)
-	if deps.Senders != nil {
-		senders, err := deps.Senders.Senders(ctx, id)
-		if err != nil {
-			return fmt.Errorf("read the senders of %s: %w", id, err)
-		}
-		for _, s := range senders {
-			t.phones[s.ID] = string(s.Phone)
-		}
+	t, err := newTrip(ctx, deps, c, opts.Location)
+	if err != nil {
+		return err
 	}
 	if !opts.NoBOM {
 		if _, err := io.WriteString(w, "\ufeff"); err != nil {
@@ -107,8 +102,8 @@ type trip struct {
 	row      []string // reused
 }
 
-func newTrip(c campaign.Campaign, opts CSVOptions) *trip {
-	t := &trip{location: opts.Location, places: map[int][]int{}, phones: map[campaign.SenderID]string{}}
+func newTrip(ctx context.Context, deps Deps, c campaign.Campaign, location *time.Location) (*trip, error) {
+	t := &trip{location: location, places: map[int][]int{}, phones: map[campaign.SenderID]string{}}
 	known := map[columnKey]int{}
 	for _, imp := range c.Imports {
 		seen := map[string]int{}
@@ -133,7 +128,17 @@ func newTrip(c campaign.Campaign, opts CSVOptions) *trip {
 		t.places[imp.Number] = places
 	}
 	t.row = make([]string, len(t.columns)+len(ownColumns()))
-	return t
+	if deps.Senders == nil {
+		return t, nil
+	}
+	senders, err := deps.Senders.Senders(ctx, c.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read the senders of %s: %w", c.ID, err)
+	}
+	for _, s := range senders {
+		t.phones[s.ID] = string(s.Phone)
+	}
+	return t, nil
 }
 
 // columnKey is a column: its name, and which one of that name.
@@ -182,11 +187,7 @@ func (t *trip) taken(prefix string) bool {
 // record is one line of the output; the slice is valid until the next call.
 func (t *trip) record(r *campaign.Recipient) []string {
 	clear(t.row)
-	places := t.places[r.Import]
-	fits := min(len(r.Record), len(places))
-	for i, cell := range r.Record[:fits] {
-		t.row[places[i]] = neutralize(cell)
-	}
+	over := t.place(r, neutralize)
 	own := t.row[len(t.columns):]
 	own[0] = statusCode(r.Status)
 	own[1] = reasonOf(r)
@@ -198,9 +199,35 @@ func (t *trip) record(r *campaign.Recipient) []string {
 	own[7] = neutralize(r.MessageID)
 	own[8] = neutralize(t.sender(r.Sender))
 	own[9] = strconv.Itoa(r.Attempt)
-	own[10] = neutralize(extra(r.Record[fits:]))
+	own[10] = neutralize(extra(over))
 	own[11] = string(r.Resolution)
+	own[12] = neutralize(r.Variant)
+	own[13] = t.when(r.RepliedAt)
+	own[14] = neutralize(r.Reply)
+	own[15] = countOrNone(r.Replies)
+	own[16] = neutralize(strings.Join(r.Vote, "; "))
+	own[17] = t.when(r.VotedAt)
+	own[18] = t.when(r.OptedOut)
 	return t.row
+}
+
+// place puts the user's own cells where they belong, and gives those for which
+// there is no column.
+func (t *trip) place(r *campaign.Recipient, change func(string) string) (over []string) {
+	places := t.places[r.Import]
+	fits := min(len(r.Record), len(places))
+	for i, cell := range r.Record[:fits] {
+		t.row[places[i]] = change(cell)
+	}
+	return r.Record[fits:]
+}
+
+// countOrNone leaves the cell of those who never did empty.
+func countOrNone(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 func reasonOf(r *campaign.Recipient) string {

@@ -18,7 +18,11 @@ import (
 	"github.com/herald-campaigns/herald/report"
 )
 
-const ownColumns = 12
+const (
+	ownColumns = 19
+	// extraColumn is where the cells beyond the header are, among ours.
+	extraColumn = 10
+)
 
 func parse(tb testing.TB, data []byte) [][]string {
 	tb.Helper()
@@ -68,7 +72,7 @@ func TestCSVRoundTrip(t *testing.T) {
 			for j := range back {
 				back[j] = restore(back[j])
 			}
-			if last := restore(got[i+1][columns+ownColumns-2]); last != "" {
+			if last := restore(got[i+1][columns+extraColumn]); last != "" {
 				extra, err := csv.NewReader(strings.NewReader(last)).Read()
 				if err != nil {
 					rt.Fatal(err)
@@ -193,7 +197,8 @@ func TestCSVColumns(t *testing.T) {
 	columns := func(l *ledger) []string { return parse(t, asCSV(t, l, report.CSVOptions{NoBOM: true}))[0] }
 	own := func(prefix string) []string {
 		var names []string
-		for n := range strings.FieldsSeq("status reason detail sent_at delivered_at read_at queue_id message_id sender attempts extra resolution") {
+		for n := range strings.FieldsSeq("status reason detail sent_at delivered_at read_at queue_id message_id sender attempts extra resolution " +
+			"variant replied_at reply replies vote voted_at opted_out_at") {
 			names = append(names, prefix+n)
 		}
 		return names
@@ -234,7 +239,7 @@ func TestCSVColumns(t *testing.T) {
 		l := newLedger(1)
 		l.add(campaign.StatusSent, record("a", "b,c"), func(r *campaign.Recipient) { r.Import = 9 })
 		rec := parse(t, asCSV(t, l, report.CSVOptions{NoBOM: true}))[1]
-		if got := rec[len(rec)-2]; got != `a,"b,c"` {
+		if got := rec[len(rec)-ownColumns+extraColumn]; got != `a,"b,c"` {
 			t.Errorf("extra %q", got)
 		}
 	})
@@ -268,6 +273,11 @@ func TestWritersReportErrors(t *testing.T) {
 	for _, noBOM := range []bool{true, false} {
 		if err := report.WriteCSV(t.Context(), full{}, mixed().deps(), testID, report.CSVOptions{NoBOM: noBOM}); err == nil {
 			t.Error("CSV")
+		}
+	}
+	for name, write := range exports(t, answered(), build(t, answered())) {
+		if err := write(full{}); err == nil {
+			t.Error(name)
 		}
 	}
 }

@@ -59,11 +59,20 @@ func (r *Report) when(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	location := r.location
-	if location == nil {
-		location = time.UTC
+	return t.In(r.zone()).Format("2006-01-02 15:04:05 MST")
+}
+
+// zone is the one times are shown in.
+func (r *Report) zone() *time.Location {
+	if r.location == nil {
+		return time.UTC
 	}
-	return t.In(location).Format("2006-01-02 15:04:05 MST")
+	return r.location
+}
+
+// day is the date of a time in the zone of the report.
+func (r *Report) day(t time.Time) string {
+	return t.In(r.zone()).Format(time.DateOnly)
 }
 
 func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -60,5 +60,5 @@ func (h *histogram) spread() *Spread {
 	if h.n == 0 {
 		return nil
 	}
-	return &Spread{Messages: h.n, P50MS: h.quantile(0.50), P95MS: h.quantile(0.95), MaxMS: h.max}
+	return &Spread{Messages: h.n, P50MS: h.quantile(0.50), P95MS: h.quantile(0.95), P99MS: h.quantile(0.99), MaxMS: h.max}
 }

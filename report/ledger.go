@@ -39,6 +39,30 @@ type Timeline interface {
 	Timeline(ctx context.Context, id campaign.ID) ([]campaign.Event, error)
 }
 
+// Replies gives what people wrote back, in the order of the rows, then of time.
+// It stops at the first error, which it yields with a zero Reply.
+type Replies interface {
+	Replies(ctx context.Context, id campaign.ID) iter.Seq2[campaign.Reply, error]
+}
+
+// Ballots gives the votes on the poll messages of a campaign as they stand, one
+// value for each message, in the order of the rows.
+type Ballots interface {
+	BallotsOf(ctx context.Context, id campaign.ID) iter.Seq2[campaign.LocatedBallots, error]
+}
+
+// Reviews gives the messages that may be meant as opt-outs and wait for a
+// person, of all campaigns.
+type Reviews interface {
+	Reviews(ctx context.Context) ([]campaign.Review, error)
+}
+
+// Earlier gives the campaigns to compare one with: begun before it, the latest
+// first, at most n.
+type Earlier interface {
+	Earlier(ctx context.Context, c campaign.Campaign, n int) ([]campaign.Campaign, error)
+}
+
 // Deps is what a report reads from. Usually one value serves as all of them.
 type Deps struct {
 	Campaigns Campaigns
@@ -46,4 +70,8 @@ type Deps struct {
 	Rows      Rows     // may be nil for a quick report
 	Senders   Senders  // nil: senders are named by their id
 	Timeline  Timeline // nil: no timeline
+	Replies   Replies  // nil: only the first reply of each row is known
+	Ballots   Ballots  // nil: votes in groups are not known
+	Reviews   Reviews  // nil: how many wait is not known
+	Earlier   Earlier  // nil: no comparison
 }

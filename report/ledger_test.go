@@ -17,6 +17,10 @@ type ledger struct {
 	rows     []campaign.Recipient
 	senders  []campaign.Sender
 	timeline []campaign.Event
+	replies  []campaign.Reply
+	ballots  []campaign.LocatedBallots
+	reviews  []campaign.Review
+	earlier  []campaign.Campaign
 
 	// kept are the counters; nil counts the rows.
 	kept *campaign.Totals
@@ -27,7 +31,31 @@ type ledger struct {
 }
 
 func (l *ledger) deps() report.Deps {
-	return report.Deps{Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l}
+	return report.Deps{Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l, Replies: l, Ballots: l, Reviews: l, Earlier: l}
+}
+
+func (l *ledger) Replies(context.Context, campaign.ID) iter.Seq2[campaign.Reply, error] {
+	return sequence(l.replies)
+}
+
+func (l *ledger) BallotsOf(context.Context, campaign.ID) iter.Seq2[campaign.LocatedBallots, error] {
+	return sequence(l.ballots)
+}
+
+func (l *ledger) Reviews(context.Context) ([]campaign.Review, error) { return l.reviews, nil }
+
+func (l *ledger) Earlier(context.Context, campaign.Campaign, int) ([]campaign.Campaign, error) {
+	return l.earlier, nil
+}
+
+func sequence[T any](list []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, v := range list {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (l *ledger) Campaign(_ context.Context, id campaign.ID) (campaign.Campaign, error) {
@@ -38,6 +66,11 @@ func (l *ledger) Campaign(_ context.Context, id campaign.ID) (campaign.Campaign,
 }
 
 func (l *ledger) Totals(ctx context.Context, id campaign.ID) (campaign.Totals, error) {
+	if id != l.campaign.ID {
+		return campaign.Totals{ByStatus: map[campaign.Status]int64{
+			campaign.StatusRead: 40, campaign.StatusDelivered: 30, campaign.StatusFailed: 5, campaign.StatusSkipped: 9,
+		}, Replied: 3, OptedOut: 1}, nil
+	}
 	if l.kept != nil {
 		return *l.kept, nil
 	}
@@ -52,6 +85,15 @@ func (l *ledger) Recount(context.Context, campaign.ID) (campaign.Totals, error) 
 	}
 	for _, r := range l.rows {
 		t.ByStatus[r.Status]++
+		if r.Replies > 0 {
+			t.Replied++
+		}
+		if !r.OptedOut.IsZero() {
+			t.OptedOut++
+		}
+		if !r.VotedAt.IsZero() {
+			t.Voted++
+		}
 		if r.Status == campaign.StatusSkipped {
 			t.Skipped[r.SkipReason]++
 		}
@@ -304,6 +346,98 @@ func canceled() *ledger {
 	return l
 }
 
+// answered is a poll in two variants, with a holdout, that people answered in
+// every way there is.
+func answered() *ledger {
+	l := newLedger(405)
+	l.campaign.Name = "Open day"
+	l.campaign.Spec.Message = campaign.Template{}
+	poll := &campaign.PollTemplate{Question: "SECRET BODY?", Options: []string{"Yes", "No", "Perhaps <script>"}, Multiple: true}
+	l.campaign.Spec.Variants = []campaign.Variant{
+		{Name: "A", Weight: 1, Message: campaign.Template{Poll: poll}}, {Name: "B", Weight: 1, Message: campaign.Template{Poll: poll}},
+	}
+	l.campaign.Spec.Holdout = 0.05
+	l.campaign.Spec.Segments = []string{"city", "note"}
+	imp := &l.campaign.Imports[0]
+	imp.Header, imp.Slugs = []string{"Name", "Mobile", "City"}, []string{"name", "mobile", "city"}
+	cities := []string{"Pune", "नई दिल्ली", "São Paulo", ""}
+	fronts := []string{"91999999", "1201555", "55119876", "447700"}
+	for i := range int64(400) {
+		status := campaign.StatusDelivered
+		a := i%2 == 0
+		switch {
+		case i%20 == 19:
+			l.add(campaign.StatusSkipped, skipped(campaign.SkipHoldout, ""), record("Held", "+919999990000", "Pune"))
+			continue
+		case i%50 == 3:
+			status = campaign.StatusFailed
+		case a && i%3 > 0, !a && i%5 == 0:
+			status = campaign.StatusRead
+		}
+		l.add(status, func(r *campaign.Recipient) {
+			r.Variant = "B"
+			if a {
+				r.Variant = "A"
+			}
+			number := fmt.Sprintf("%s%04d", fronts[i%4], i)
+			r.Chat = campaign.PersonChat(number)
+			r.Record = []string{fmt.Sprintf("Person %d", i), "+" + number, cities[i/4%4]}
+			if status == campaign.StatusFailed {
+				r.FailReason, r.FailClass, r.Detail, r.Attempt = campaign.FailExhausted, campaign.FailTransient, "HTTP 503 three times", 3
+				return
+			}
+			if i%7 == 0 {
+				r.Replies, r.RepliedAt, r.Reply = 1+int(i%3), r.QueuedAt.Add(time.Duration(i)*time.Minute), fmt.Sprintf("Yes, call me on +91 99999 9%04d", i)
+			}
+			if i%90 == 0 {
+				r.OptedOut = r.QueuedAt.Add(time.Hour)
+			}
+			switch i % 4 {
+			case 0:
+				r.Vote, r.VotedAt = []string{"Yes"}, r.QueuedAt.Add(time.Hour)
+			case 1:
+				r.Vote, r.VotedAt, r.VoteMoves = []string{"No", "Perhaps <script>"}, r.QueuedAt.Add(2*time.Hour), int(i%2)
+			case 2:
+				r.VoteMoves = int(i / 200)
+			}
+		})
+	}
+	for range 5 {
+		l.add(campaign.StatusDelivered, func(r *campaign.Recipient) {
+			r.Chat, r.Variant = campaign.ChatID(fmt.Sprintf("12036301234567%04d@g.us", r.Seq)), "A"
+			r.Record = []string{"Group", string(r.Chat), "Pune"}
+			if r.Seq%2 == 0 {
+				l.ballots = append(l.ballots, campaign.LocatedBallots{Campaign: testID, Seq: r.Seq, Ballots: campaign.Ballots{Votes: []campaign.Ballot{
+					{Voter: "919999990001@c.us", Options: []string{"Yes"}}, {Voter: "919999990002@c.us", Options: []string{"No"}},
+					{Voter: "919999990003@c.us"},
+				}}})
+			}
+		})
+	}
+	for _, r := range l.rows {
+		for n := range r.Replies {
+			l.replies = append(l.replies, campaign.Reply{
+				Inbound:  campaign.Inbound{Chat: r.Chat, Author: r.Chat, Kind: "chat", Text: fmt.Sprintf("=reply(%d)", n), At: r.RepliedAt.Add(time.Duration(n) * time.Minute)},
+				Campaign: testID, Seq: r.Seq, Tie: campaign.TieQuote,
+			})
+		}
+	}
+	l.reviews = []campaign.Review{{}, {Decided: campaign.WishOut}}
+	l.earlier = []campaign.Campaign{{ID: "cmp_01KAM4N3T5V7X9ZBDFHKMPRT00", Name: "Open day, spring", StartedAt: start.AddDate(0, -6, 0), Imports: l.campaign.Imports}}
+	hold := func(after time.Duration, kind campaign.EventKind, detail string) campaign.Event {
+		return campaign.Event{At: start.Add(after), Kind: kind, Reason: campaign.PauseDisconnected, Detail: detail}
+	}
+	l.timeline = append(l.timeline,
+		hold(5*time.Minute, campaign.EventHeld, "91******9900: the phone is disconnected"),
+		hold(6*time.Minute, campaign.EventHeld, "91******9911: the phone is disconnected"),
+		hold(7*time.Minute, campaign.EventReleased, "91******9900: connected"),
+		hold(16*time.Minute, campaign.EventReleased, "91******9911: connected"),
+		campaign.Event{At: start.Add(30 * time.Minute), Kind: campaign.EventRetried, Detail: "2 rows"},
+	)
+	return l
+}
+
 var scenarios = map[string]func() *ledger{
-	"mixed": mixed, "running": running, "unknowns": unknowns, "unbalanced": unbalanced, "empty": empty, "all_failed": allFailed, "canceled": canceled,
+	"answered": answered,
+	"mixed":    mixed, "running": running, "unknowns": unknowns, "unbalanced": unbalanced, "empty": empty, "all_failed": allFailed, "canceled": canceled,
 }

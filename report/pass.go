@@ -38,12 +38,21 @@ type pass struct {
 	uncertain  map[Uncertainty]Lines
 	duplicates []Duplicate
 	senders    map[campaign.SenderID]*Sender
+	variants   map[string]*Outcome
+	answers    answers
+	tally      *tally
+	segments   *segments
+	clock      *clock
+	chats      *chats
+	safety     Safety
+	attempts   [maxAttempts + 1]int64
 
 	accepted       int64
 	firstClaimed   time.Time
 	firstAccepted  time.Time
 	lastAccepted   time.Time
 	perMinute      map[int64]int64 // Unix minute → accepted; grows with time, not with rows
+	call           histogram
 	toSent, toRead histogram
 	toDelivered    histogram
 
@@ -57,7 +66,11 @@ type groupKey struct {
 	detail string
 }
 
-func newPass(c campaign.Campaign, now time.Time) *pass {
+func newPass(c campaign.Campaign, now time.Time, location *time.Location) (*pass, error) {
+	segments, err := newSegments(c, location)
+	if err != nil {
+		return nil, err
+	}
 	p := &pass{
 		now:     now,
 		imports: c.Imports,
@@ -70,13 +83,18 @@ func newPass(c campaign.Campaign, now time.Time) *pass {
 		uncertain: map[Uncertainty]Lines{},
 		senders:   map[campaign.SenderID]*Sender{},
 		perMinute: map[int64]int64{},
+		variants:  map[string]*Outcome{},
+		tally:     newTally(c.Spec),
+		segments:  segments,
+		clock:     newClock(),
+		chats:     newChats(),
 	}
 	var end int64
 	for _, imp := range c.Imports {
 		end += imp.Rows
 		p.ends = append(p.ends, end)
 	}
-	return p
+	return p, nil
 }
 
 // read goes through the rows.
@@ -109,6 +127,7 @@ func (p *pass) rows() int64 {
 func (p *pass) add(r *campaign.Recipient) {
 	p.checkPlace(r)
 	p.totals.ByStatus[r.Status]++
+	p.addAnswers(r)
 	switch r.Status { //nolint:exhaustive // the others need no more than their count
 	case campaign.StatusSkipped:
 		p.totals.Skipped[r.SkipReason]++
@@ -124,6 +143,41 @@ func (p *pass) add(r *campaign.Recipient) {
 	}
 	p.addTimes(r)
 	p.addSender(r)
+	p.addAttempts(r)
+	p.tally.add(r)
+	p.segments.add(r, func(cell *splitCell) { p.tally.split(cell, r) })
+	if r.Variant != "" {
+		o := p.variants[r.Variant]
+		if o == nil {
+			o = &Outcome{}
+			p.variants[r.Variant] = o
+		}
+		o.add(r)
+	}
+}
+
+// addAnswers counts what any row can have, as the ledger's counters do.
+func (p *pass) addAnswers(r *campaign.Recipient) {
+	if r.Replies > 0 {
+		p.totals.Replied++
+	}
+	if !r.OptedOut.IsZero() {
+		p.totals.OptedOut++
+	}
+	if !r.VotedAt.IsZero() {
+		p.totals.Voted++
+	}
+	p.answers.add(r)
+}
+
+func (p *pass) addAttempts(r *campaign.Recipient) {
+	if r.Attempt > 0 {
+		p.attempts[min(r.Attempt, maxAttempts)]++
+	}
+	if r.Attempt > 1 {
+		p.safety.Retried++
+		p.safety.Retries += int64(r.Attempt - 1)
+	}
 }
 
 func (p *pass) addFailure(r *campaign.Recipient) {
@@ -175,6 +229,12 @@ func (p *pass) addTimes(r *campaign.Recipient) {
 		return
 	}
 	p.accepted++
+	p.clock.add(r)
+	p.chats.add(r.Chat)
+	// Found in the provider's lists, the call is the best that is known.
+	if call := r.QueuedAt.Sub(r.ClaimedAt); !r.ClaimedAt.IsZero() && call > 0 && call < longestCall {
+		p.call.add(call)
+	}
 	if p.accepted == 1 || r.QueuedAt.Before(p.firstAccepted) {
 		p.firstAccepted = r.QueuedAt
 	}
@@ -199,6 +259,9 @@ func (p *pass) addTimes(r *campaign.Recipient) {
 	}
 }
 
+// longestCall is beyond any time-out: what is longer was proved afterwards.
+const longestCall = 10 * time.Minute
+
 func (p *pass) addSender(r *campaign.Recipient) {
 	s := p.senders[r.Sender]
 	if s == nil {
@@ -206,6 +269,15 @@ func (p *pass) addSender(r *campaign.Recipient) {
 		p.senders[r.Sender] = s
 	}
 	s.Rows++
+	if r.Status == campaign.StatusRead {
+		s.Read++
+	}
+	if r.Replies > 0 {
+		s.Replied++
+	}
+	if !r.OptedOut.IsZero() {
+		s.OptedOut++
+	}
 	switch r.Status { //nolint:exhaustive // the others have no column
 	case campaign.StatusPending, campaign.StatusStaged:
 		s.Waiting++
@@ -251,6 +323,7 @@ func (p *pass) timing() *Timing {
 	t := &Timing{
 		FirstAcceptedAt: instant(p.firstAccepted),
 		LastAcceptedAt:  instant(p.lastAccepted),
+		Call:            p.call.spread(),
 		ToSent:          p.toSent.spread(),
 		ToDelivered:     p.toDelivered.spread(),
 		ToRead:          p.toRead.spread(),
@@ -272,6 +345,22 @@ func (p *pass) timing() *Timing {
 	}
 	t.PeakAt = time.Unix(peak*60, 0).UTC()
 	return t
+}
+
+// safe is what the pass found out about repetitions.
+func (p *pass) safe(timeline []campaign.Event) *Safety {
+	s := p.safety
+	for n, recipients := range p.attempts {
+		if recipients > 0 {
+			s.Attempts = append(s.Attempts, Attempts{Attempts: n, Recipients: recipients})
+		}
+	}
+	for _, e := range timeline {
+		if e.Kind == campaign.EventRetried {
+			s.Resent++
+		}
+	}
+	return &s
 }
 
 // senderCounts lists the senders by phone, then id.

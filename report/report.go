@@ -25,6 +25,10 @@ type Report struct {
 	Quick       bool     `json:"quick"`
 	Provisional bool     `json:"provisional"`
 	Because     []string `json:"provisional_because"` // for people
+	// SettlingUntil is how long receipts are waited for; absent when nothing is.
+	SettlingUntil time.Time `json:"settling_until,omitzero"`
+	// Fingerprint tells whether anything happened since (Options.Fingerprint).
+	Fingerprint string `json:"fingerprint,omitempty"`
 
 	Verdict    string `json:"verdict"` // for people
 	Rows       int64  `json:"rows"`
@@ -37,8 +41,16 @@ type Report struct {
 	Failures   Failures         `json:"failures"`
 	Unknown    Unknown          `json:"unknown"`
 	Duplicates Duplicates       `json:"duplicates"`
+	Engagement Engagement       `json:"engagement"`
+	Poll       *Poll            `json:"poll,omitempty"`     // nil: quick, or no poll
+	Variants   *Variants        `json:"variants,omitempty"` // nil: quick, or one message for all
+	Segments   []Segment        `json:"segments"`
 	Timing     *Timing          `json:"timing,omitempty"` // nil: quick, or nothing was accepted
+	Series     *Series          `json:"series,omitempty"` // nil as Timing
+	Waits      []Wait           `json:"waits"`
+	Safety     *Safety          `json:"safety,omitempty"` // nil: quick
 	Senders    []Sender         `json:"senders"`
+	Earlier    []EarlierOne     `json:"earlier"` // up to 3, the latest first
 	Timeline   []campaign.Event `json:"timeline"`
 
 	RejectsFile string `json:"rejects_file,omitempty"`
@@ -65,7 +77,7 @@ type Header struct {
 
 // MessageInfo says which message was sent, never what it says.
 type MessageInfo struct {
-	Kind  campaign.Kind      `json:"kind"`
+	Kind  campaign.Kind      `json:"kind"` // with variants, of the first
 	Media campaign.MediaType `json:"media,omitempty"`
 	Hash  string             `json:"hash"` // hex SHA-256 over the template
 }
@@ -115,7 +127,7 @@ type Gap struct {
 
 // CounterDiff is a counter that does not agree with the rows it counts.
 type CounterDiff struct {
-	Counter string `json:"counter"` // status, skipped or failed
+	Counter string `json:"counter"` // status, skipped, failed or answer
 	Name    string `json:"name"`
 	Kept    int64  `json:"kept"`
 	Rows    int64  `json:"rows"`
@@ -129,8 +141,9 @@ type Skipped struct {
 
 // Step is one step of the funnel.
 type Step struct {
-	Step         string   `json:"step"` // accepted, sent, delivered or read
+	Step         string   `json:"step"` // accepted, sent, delivered, read or replied
 	Count        int64    `json:"count"`
+	Previous     string   `json:"previous"`      // the step OfPrevious is a share of
 	OfPrevious   *float64 `json:"of_previous"`   // null when the step before is empty
 	OfRecipients *float64 `json:"of_recipients"` // null without recipients
 	Definition   string   `json:"definition"`
@@ -143,6 +156,8 @@ type Failures struct {
 	ByReason   map[campaign.FailReason]int64 `json:"by_reason"`           // every reason, zero or not
 	Groups     []FailureGroup                `json:"groups"`              // most frequent first
 	MoreGroups bool                          `json:"more_groups"`         // rare details share one group per reason
+	// RetryCommand sends those again that can be retried; "" when none can.
+	RetryCommand string `json:"retry_command,omitempty"`
 }
 
 // FailureGroup are failures with the same reason and detail.
@@ -208,6 +223,7 @@ type Timing struct {
 	AcceptedPerSecond float64   `json:"accepted_per_second"` // over SendingMS, pauses included
 	PeakPerMinute     int64     `json:"peak_per_minute"`     // accepted in the densest clock minute
 	PeakAt            time.Time `json:"peak_at"`             // its start
+	Call              *Spread   `json:"call,omitempty"`      // from the intent to the provider's answer, of accepted calls
 	ToSent            *Spread   `json:"to_sent,omitempty"`   // from acceptance
 	ToDelivered       *Spread   `json:"to_delivered,omitempty"`
 	ToRead            *Spread   `json:"to_read,omitempty"`
@@ -219,6 +235,7 @@ type Spread struct {
 	Messages int64 `json:"messages"`
 	P50MS    int64 `json:"p50_ms"`
 	P95MS    int64 `json:"p95_ms"`
+	P99MS    int64 `json:"p99_ms"`
 	MaxMS    int64 `json:"max_ms"`
 }
 
@@ -229,7 +246,19 @@ type Sender struct {
 	Rows      int64             `json:"rows"`            // assigned to it, not skipped
 	Accepted  int64             `json:"accepted"`
 	Delivered int64             `json:"delivered"` // or read
+	Read      int64             `json:"read"`
+	Replied   int64             `json:"replied"`
+	OptedOut  int64             `json:"opted_out"`
 	Failed    int64             `json:"failed"`
 	Unknown   int64             `json:"unknown"`
 	Waiting   int64             `json:"waiting"`
+}
+
+// EarlierOne is what became of an earlier campaign, to compare with.
+type EarlierOne struct {
+	ID        campaign.ID `json:"id"`
+	Name      string      `json:"name"`
+	StartedAt time.Time   `json:"started_at,omitzero"`
+	SameList  bool        `json:"same_list"` // it read the same recipients file
+	Outcome
 }

@@ -567,7 +567,7 @@ func TestTiming(t *testing.T) {
 	if want := 120.0 / 250; tm.AcceptedPerSecond != want {
 		t.Errorf("rate %v, want %v", tm.AcceptedPerSecond, want)
 	}
-	if diff := cmp.Diff(&report.Spread{Messages: 120, P50MS: 1000, P95MS: 1000, MaxMS: 1000}, tm.ToSent); diff != "" {
+	if diff := cmp.Diff(&report.Spread{Messages: 120, P50MS: 1000, P95MS: 1000, P99MS: 1000, MaxMS: 1000}, tm.ToSent); diff != "" {
 		t.Error(diff)
 	}
 	within(t, "p50", tm.ToDelivered.P50MS, 60_000)

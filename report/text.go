@@ -39,12 +39,18 @@ func WriteText(w io.Writer, r *Report, opts TextOptions) error {
 	p.balance(r)
 	p.skipped(r)
 	p.funnel(r)
+	p.engagement(r)
+	p.poll(r)
+	p.variants(r)
 	p.failures(r)
 	p.unknown(r)
+	p.safety(r)
 	if !opts.Brief {
 		p.duplicates(r)
 		p.timing(r)
+		p.segments(r)
 		p.senders(r)
+		p.earlier(r)
 		p.timeline(r)
 		p.rejects(r)
 	}
@@ -123,6 +129,14 @@ func (p *page) about(r *Report) {
 		p.field("Paused", text)
 	}
 	p.field("Generated", r.when(r.GeneratedAt))
+	p.field("Settling", until(r.when(r.SettlingUntil)))
+}
+
+func until(when string) string {
+	if when == "" {
+		return ""
+	}
+	return "statuses can change until " + when
 }
 
 func took(h Header) string {
@@ -259,12 +273,12 @@ func (p *page) funnel(r *Report) {
 	const stepWidth, shareWidth = 11, 13
 	bar := p.width - len(indent) - stepWidth - countWidth - len(indent) - 2*shareWidth
 	p.heading("Funnel" + p.right("of previous", p.width-len("Funnel")-shareWidth) + p.right("of all", shareWidth))
-	previous := r.Recipients
+	counts := map[string]int64{"recipients": r.Recipients}
 	for _, s := range r.Funnel {
 		p.line(indent, p.left(s.Step, stepWidth), p.right(comma(s.Count), countWidth), indent,
 			p.bar(float64(s.Count)/float64(r.Recipients), bar),
-			p.right(percent(s.Count, previous), shareWidth), p.right(percent(s.Count, r.Recipients), shareWidth))
-		previous = s.Count
+			p.right(percent(s.Count, counts[s.Previous]), shareWidth), p.right(percent(s.Count, r.Recipients), shareWidth))
+		counts[s.Step] = s.Count
 	}
 	if p.brief {
 		return
@@ -288,10 +302,14 @@ func (p *page) timing(r *Report) {
 	if t.SendingMS >= (2 * time.Minute).Milliseconds() { // before that, a clock minute says little
 		p.field("Peak", fmt.Sprintf("%s in the minute from %s", comma(t.PeakPerMinute), r.when(t.PeakAt)))
 	}
-	if t.ToSent == nil && t.ToDelivered == nil && t.ToRead == nil {
+	p.waits(r)
+	if t.Call == nil && t.ToSent == nil && t.ToDelivered == nil && t.ToRead == nil {
 		return
 	}
 	p.line()
+	if s := t.Call; s != nil {
+		p.para(indent, fmt.Sprintf("A send call took %s (half), %s (95 %%), %s (99 %%).", span(ms(s.P50MS)), span(ms(s.P95MS)), span(ms(s.P99MS))))
+	}
 	p.spread("After acceptance", "half in", "95 % in", "slowest", "messages")
 	for _, row := range []struct {
 		label string

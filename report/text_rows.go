@@ -36,6 +36,10 @@ func (p *page) failures(r *Report) {
 		}
 		p.failureGroup(r, g)
 	}
+	if f.RetryCommand != "" {
+		p.para(indent, "To send those again that can be retried:")
+		p.line(indent, indent, f.RetryCommand) // whole, so that it can be copied
+	}
 }
 
 func (p *page) failureGroup(r *Report, g FailureGroup) {

@@ -25,6 +25,8 @@ func verdict(r *Report, t campaign.Totals) string {
 	if delivered > 0 {
 		parts = append(parts, wholePercent(t.ByStatus[campaign.StatusRead], delivered)+" of those read")
 	}
+	parts = appendCount(parts, t.Replied, "replied")
+	parts = appendCount(parts, t.OptedOut, "opted out")
 	if failed > 0 {
 		parts = append(parts, comma(failed)+" failed"+retryClause(r.Failures))
 	}

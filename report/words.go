@@ -37,6 +37,7 @@ var skipWords = map[campaign.SkipReason]Word{
 	campaign.SkipNotOnWhatsApp:    {Label: "not on WhatsApp", Meaning: "the number has no WhatsApp account"},
 	campaign.SkipExcluded:         {Label: "excluded", Meaning: "left out by the campaign file"},
 	campaign.SkipDuplicateContent: {Label: "same content", Meaning: "got the same message lately"},
+	campaign.SkipHoldout:          {Label: "held out", Meaning: "chosen by lot to get nothing, to compare with"},
 	campaign.SkipExpired:          {Label: "expired", Meaning: "the message's time was over before its turn"},
 }
 

@@ -1,0 +1,495 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+)
+
+//go:embed report.html
+var htmlSource string
+
+//go:embed report.css
+var htmlStyle string
+
+// WriteHTML writes the report as one file that needs nothing else: it can be
+// sent by e-mail, printed on A4, and read on a telephone, by light and dark and
+// by ear. It runs no script and loads nothing, and its content policy says so.
+func WriteHTML(w io.Writer, r *Report) error {
+	t, err := template.New("report").Funcs(r.functions()).Parse(htmlSource)
+	if err != nil {
+		return fmt.Errorf("read the template of the report: %w", err)
+	}
+	var b bytes.Buffer // a report that fails half-way is none
+	if err := t.ExecuteTemplate(&b, "page", newHTML(r)); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	if _, err := b.WriteTo(w); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+func (r *Report) functions() template.FuncMap {
+	return template.FuncMap{
+		"comma": func(n any) string {
+			if p, ok := n.(*int64); ok {
+				return comma(*p)
+			}
+			return comma(n.(int64)) //nolint:forcetypeassert // the template is ours; a test runs every part of it
+		},
+		"when":  r.when,
+		"rfc":   func(t time.Time) string { return t.Format(time.RFC3339) },
+		"span":  func(n int64) string { return span(ms(n)) },
+		"rate":  func(rate Rate) string { return percent(rate.Count, rate.Of) },
+		"place": func(l Line) string { return l.place(r) },
+		"gap":   Gap.words,
+		"event": eventWords,
+		"join":  func(s []string) string { return strings.Join(s, "; ") },
+	}
+}
+
+// htmlPage is what the template shows: the report, and its tables and charts in
+// the words of people.
+type htmlPage struct {
+	R                 *Report
+	Policy            string
+	Style             template.CSS
+	Mode, Verdict     string
+	Tiles             []tile
+	Funnel            []htmlStep
+	FunnelChart       barChart
+	Growth            *lineChart
+	Timing            []fact
+	Delays            *htmlTable
+	FailureChart      *barChart
+	FailureTable      *htmlTable
+	Failures          []finding
+	MoreFailures      int
+	Unknown           []finding
+	Engaged           bool
+	PollRemarks       []string
+	PollChart         barChart
+	PollTable         *htmlTable
+	PollSplits        []*htmlTable
+	GroupTable        *htmlTable
+	Dots              *dotChart
+	VariantTable      *htmlTable
+	RateTable         *htmlTable
+	Comparisons       *htmlTable
+	VariantNote       string
+	Segments          []*htmlTable
+	Balance           []balanceRow
+	Skipped           *htmlTable
+	Retries, Attempts string
+	Waits             *htmlTable
+	Senders, Earlier  *htmlTable
+	Facts, Downloads  []fact
+}
+
+type (
+	tile       struct{ Label, Value, Note string }
+	fact       struct{ Label, Value string }
+	finding    struct{ Title, Detail, Advice, Examples string }
+	balanceRow struct {
+		Label   string
+		Count   int64
+		Meaning string
+	}
+	htmlStep struct {
+		Step              string
+		Count             int64
+		OfPrevious, OfAll string
+		Definition        string
+	}
+	// htmlTable has words in its first column and numbers in the others.
+	htmlTable struct {
+		Caption string
+		Columns []string
+		Rows    [][]string
+	}
+)
+
+func newHTML(r *Report) *htmlPage {
+	sum := sha256.Sum256([]byte(htmlStyle))
+	p := &htmlPage{
+		R:       r,
+		Policy:  "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
+		Style:   template.CSS(htmlStyle), //nolint:gosec // ours, embedded
+		Mode:    strings.ToUpper(string(r.Header.Mode)),
+		Verdict: sentence(r.Verdict),
+	}
+	p.funnel()
+	p.timing()
+	p.failures()
+	p.unknown()
+	e := r.Engagement
+	p.Engaged = e.Replied.Count+e.OptedOut.Count > 0 || e.ToReview != nil && *e.ToReview > 0
+	p.poll()
+	p.variants()
+	for _, s := range r.Segments {
+		if len(s.Rows) < 2 && s.By != byColumn {
+			continue
+		}
+		title, note := s.title(r)
+		if note != "" {
+			title += ": " + note
+		}
+		first := s.Column
+		if s.By != byColumn {
+			first = s.By
+		}
+		p.Segments = append(p.Segments, outcomeTable(title, first, s.labeled()))
+	}
+	p.balance()
+	p.safety()
+	p.senders()
+	if len(r.Earlier) > 0 {
+		p.Earlier = outcomeTable("This campaign and the last ones on the same list or with the same name", "campaign", r.besides())
+	}
+	p.about()
+	return p
+}
+
+func (p *htmlPage) funnel() {
+	r := p.R
+	if r.Recipients == 0 {
+		return
+	}
+	counts := map[string]int64{"recipients": r.Recipients}
+	rows := []chartRow{{label: "recipients", value: comma(r.Recipients), class: "c1", share: 1}}
+	for _, s := range r.Funnel {
+		p.Funnel = append(p.Funnel, htmlStep{
+			Step: s.Step, Count: s.Count, Definition: s.Definition,
+			OfPrevious: percent(s.Count, counts[s.Previous]), OfAll: percent(s.Count, r.Recipients),
+		})
+		counts[s.Step] = s.Count
+		rows = append(rows, chartRow{
+			label: s.Step, value: comma(s.Count) + " · " + percent(s.Count, r.Recipients), class: "c2",
+			share: float64(s.Count) / float64(r.Recipients),
+		})
+	}
+	p.FunnelChart = bars("funnel-chart", "Funnel", rows)
+	delivered := counts[stepDelivered]
+	p.Tiles = []tile{
+		{"Delivered", comma(delivered), percent(delivered, r.Recipients) + " of " + count(r.Recipients, "recipient")},
+		{"Read", comma(counts[stepRead]), percent(counts[stepRead], delivered) + " of those delivered"},
+		{"Replied", comma(r.Engagement.Replied.Count), percent(r.Engagement.Replied.Count, delivered) + " of those delivered"},
+		{"Failed", comma(r.Failures.Total), percent(r.Failures.Total, r.Recipients) + " of recipients"},
+	}
+}
+
+func (p *htmlPage) timing() {
+	r := p.R
+	p.Growth = r.growth()
+	t := r.Timing
+	if t == nil {
+		return
+	}
+	p.Timing = []fact{{"Sending", span(ms(t.SendingMS)) + ", until " + r.when(t.LastAcceptedAt)}}
+	if t.AcceptedPerSecond > 0 {
+		p.Timing = append(p.Timing, fact{"Average", perSecond(t.AcceptedPerSecond)})
+	}
+	p.Timing = append(p.Timing, fact{"Densest minute", comma(t.PeakPerMinute) + ", from " + r.when(t.PeakAt)})
+	for _, w := range r.Waits {
+		p.Timing = append(p.Timing, fact{w.label(), w.words()})
+	}
+	table := &htmlTable{Caption: "From acceptance, but for the send call: how long it took for half, 95 % and 99 % of the messages", Columns: []string{"step", "half", "95 %", "99 %", "slowest", "messages"}}
+	for _, row := range []struct {
+		label string
+		s     *Spread
+	}{
+		{"send call", t.Call}, {"to sent", t.ToSent}, {"to delivered", t.ToDelivered}, {"to read", t.ToRead}, {"to the first reply", r.Engagement.ToReply},
+	} {
+		if s := row.s; s != nil {
+			table.Rows = append(table.Rows, []string{row.label, span(ms(s.P50MS)), span(ms(s.P95MS)), span(ms(s.P99MS)), span(ms(s.MaxMS)), comma(s.Messages)})
+		}
+	}
+	if len(table.Rows) > 0 {
+		p.Delays = table
+	}
+}
+
+func (p *htmlPage) failures() {
+	f := p.R.Failures
+	if f.Total == 0 {
+		return
+	}
+	var rows []chartRow
+	table := &htmlTable{Caption: "Failures by reason", Columns: []string{"reason", "count", "share"}}
+	for _, reason := range allKeys(campaign.FailReasons(), f.ByReason) {
+		n := f.ByReason[reason]
+		if n == 0 {
+			continue
+		}
+		label, part := FailWord(reason).Label, percent(n, f.Total)
+		rows = append(rows, chartRow{label: label, value: comma(n) + " · " + part, class: "bad", share: float64(n) / float64(f.Total)})
+		table.Rows = append(table.Rows, []string{label, comma(n), part})
+	}
+	chart := bars("failure-chart", "Failures by reason", rows)
+	p.FailureChart, p.FailureTable = &chart, table
+	for i, g := range f.Groups {
+		if i == shownGroups {
+			p.MoreFailures = len(f.Groups) - i
+			break
+		}
+		class := "not worth retrying"
+		if g.Retryable {
+			class = "can be retried"
+		}
+		p.Failures = append(p.Failures, finding{
+			Title:  fmt.Sprintf("%s: %s (%s), %s", comma(g.Count), FailWord(g.Reason).Label, percent(g.Count, f.Total), class),
+			Detail: g.Detail, Advice: sentence(g.Advice), Examples: p.R.places(g.Examples),
+		})
+	}
+}
+
+func (p *htmlPage) unknown() {
+	for _, kind := range uncertainties() {
+		lines := p.R.Unknown.kinds[kind]
+		if lines.Total == 0 {
+			continue
+		}
+		w := UncertaintyWord(kind)
+		p.Unknown = append(p.Unknown, finding{
+			Title:    fmt.Sprintf("%s %s: %s", comma(lines.Total), w.Label, w.Meaning),
+			Advice:   sentence(strings.ReplaceAll(w.Advice, "`", "")),
+			Examples: p.R.places(lines.Rows[:min(len(lines.Rows), 5)]),
+		})
+	}
+}
+
+func (p *htmlPage) poll() {
+	poll := p.R.Poll
+	if poll == nil {
+		return
+	}
+	for _, remark := range poll.remarks() {
+		p.PollRemarks = append(p.PollRemarks, sentence(remark))
+	}
+	var rows []chartRow
+	for _, o := range poll.Options {
+		row := chartRow{label: o.Option, value: comma(o.Votes) + " · " + percent(o.Votes, poll.Turnout.Count), class: "c2"}
+		if o.OfVoters != nil {
+			row.share = *o.OfVoters
+		}
+		rows = append(rows, row)
+	}
+	p.PollChart = bars("poll-chart", "Votes by option, as a share of the voters", rows)
+	p.PollTable = optionTable("Votes by option", poll.Options, poll.Turnout.Count)
+	for _, s := range poll.Splits {
+		table := &htmlTable{Caption: "Votes by " + s.Column + ", as a share of the voters", Columns: []string{s.Column, "voters"}}
+		for _, o := range poll.Options {
+			table.Columns = append(table.Columns, o.Option)
+		}
+		row := func(label string, v PollSplitRow) {
+			cells := []string{label, comma(v.Voters)}
+			for _, n := range v.Votes {
+				cells = append(cells, comma(n)+" · "+percent(n, v.Voters))
+			}
+			table.Rows = append(table.Rows, cells)
+		}
+		for _, v := range s.Rows {
+			row(valueWord(v.Value), v)
+		}
+		if s.Others != nil {
+			row("(all others)", *s.Others)
+		}
+		p.PollSplits = append(p.PollSplits, table)
+	}
+	if g := poll.Groups; g != nil {
+		caption := fmt.Sprintf("In %s, %s, which are not among those above", count(g.Groups, "group"), count(g.Voters, "voter"))
+		p.GroupTable = optionTable(caption, g.Options, g.Voters)
+	}
+}
+
+func optionTable(caption string, options []PollOption, voters int64) *htmlTable {
+	t := &htmlTable{Caption: caption, Columns: []string{"option", "votes", "of the voters"}}
+	for _, o := range options {
+		t.Rows = append(t.Rows, []string{o.Option, comma(o.Votes), percent(o.Votes, voters)})
+	}
+	return t
+}
+
+func (p *htmlPage) variants() {
+	v := p.R.Variants
+	if v == nil {
+		return
+	}
+	p.Dots = v.dots()
+	rows := make([]SegmentRow, 0, len(v.Rows))
+	p.RateTable = &htmlTable{Caption: "Shares, with the interval in which the true one lies with 95 % confidence", Columns: []string{"measure"}}
+	for _, row := range v.Rows {
+		rows = append(rows, SegmentRow{Value: row.Name, Outcome: row.Outcome})
+		p.RateTable.Columns = append(p.RateTable.Columns, row.Name)
+	}
+	p.VariantTable = &htmlTable{Caption: "What became of each variant", Columns: append([]string{"variant"}, outcomeNames()...)}
+	for _, row := range rows {
+		o := row.Outcome
+		cells := []string{row.Value}
+		for _, n := range []int64{o.Recipients, o.Accepted, o.Delivered, o.Read, o.Replied, o.OptedOut, o.Failed, o.Voted} {
+			cells = append(cells, comma(n))
+		}
+		p.VariantTable.Rows = append(p.VariantTable.Rows, cells)
+	}
+	if v.Holdout != nil {
+		p.VariantTable.Rows = append(p.VariantTable.Rows, []string{"held out", comma(*v.Holdout), "-", "-", "-", "-", "-", "-", "-"})
+	}
+	for _, m := range Measures() {
+		cells := []string{measureTitle(m)}
+		for _, row := range v.Rows {
+			cells = append(cells, row.Rates[m].words())
+		}
+		p.RateTable.Rows = append(p.RateTable.Rows, cells)
+	}
+	p.VariantNote = "Accepted and failed are shares of the recipients, delivered of those accepted, the others of those delivered. " + sentence(v.Note)
+	p.Comparisons = &htmlTable{Caption: "Differences, in percentage points", Columns: []string{"comparison", "difference", "95 % from", "to", "told apart"}}
+	for _, c := range v.Compared {
+		told := "no"
+		if c.Distinct {
+			told = "yes"
+		}
+		p.Comparisons.Rows = append(p.Comparisons.Rows, []string{
+			fmt.Sprintf("%s: %s beside %s", measureTitle(c.Measure), c.Variant, c.To), points(c.Difference), points(c.Low), points(c.High), told,
+		})
+	}
+}
+
+// outcomeTable has the shares a person compares, and the counts they are of.
+func outcomeTable(caption, first string, rows []SegmentRow) *htmlTable {
+	t := &htmlTable{Caption: caption, Columns: []string{valueWord(first)}}
+	for _, c := range outcomeColumns() {
+		t.Columns = append(t.Columns, c.title)
+	}
+	for _, row := range rows {
+		cells := []string{row.Value}
+		for _, c := range outcomeColumns() {
+			cells = append(cells, c.cell(row.Outcome))
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	return t
+}
+
+func (p *htmlPage) balance() {
+	r := p.R
+	p.Balance = append(p.Balance, balanceRow{waiting, r.Balance.Waiting, StatusWord(campaign.StatusPending).Meaning})
+	for _, s := range allKeys(campaign.Statuses(), r.Balance.ByStatus) {
+		if !s.Waiting() {
+			w := StatusWord(s)
+			meaning, _, _ := strings.Cut(w.Meaning, ";")
+			p.Balance = append(p.Balance, balanceRow{w.Label, r.Balance.ByStatus[s], meaning})
+		}
+	}
+	if r.Skipped.Total == 0 {
+		return
+	}
+	p.Skipped = &htmlTable{Caption: "Skipped rows by reason", Columns: []string{"reason", "rows"}}
+	for _, reason := range allKeys(campaign.SkipReasons(), r.Skipped.ByReason) {
+		if n := r.Skipped.ByReason[reason]; n > 0 {
+			w := SkipWord(reason)
+			p.Skipped.Rows = append(p.Skipped.Rows, []string{w.Label + ": " + w.Meaning, comma(n)})
+		}
+	}
+}
+
+func (p *htmlPage) safety() {
+	s := p.R.Safety
+	if s == nil {
+		return
+	}
+	p.Retries, p.Attempts = retriesWords(s), attemptsWords(s)
+	if len(p.R.Waits) == 0 {
+		return
+	}
+	p.Waits = &htmlTable{Caption: "Times in which sending stood still", Columns: []string{"why", "from", "to"}}
+	for _, w := range p.R.Waits {
+		for _, span := range w.Spans {
+			to := p.R.when(span.To)
+			if to == "" {
+				to = "not over"
+			}
+			why := w.label() + ", " + w.reason()
+			if span.Detail != "" {
+				why += ": " + span.Detail
+			}
+			p.Waits.Rows = append(p.Waits.Rows, []string{why, p.R.when(span.From), to})
+		}
+	}
+}
+
+func (p *htmlPage) senders() {
+	if len(p.R.Senders) == 0 {
+		return
+	}
+	p.Senders = &htmlTable{
+		Caption: "What each phone sent",
+		Columns: []string{"sender", "rows", "accepted", stepDelivered, stepRead, "replied", "opted out", "failed", "unknown"},
+	}
+	for _, s := range p.R.Senders {
+		label := s.Phone
+		if label == "" {
+			label = string(s.ID)
+		}
+		if label == "" {
+			label = "(none)"
+		}
+		cells := []string{label}
+		for _, n := range []int64{s.Rows, s.Accepted, s.Delivered, s.Read, s.Replied, s.OptedOut, s.Failed, s.Unknown} {
+			cells = append(cells, comma(n))
+		}
+		p.Senders.Rows = append(p.Senders.Rows, cells)
+	}
+}
+
+// about is the campaign, and where else its numbers are.
+func (p *htmlPage) about() {
+	r, h := p.R, p.R.Header
+	message := string(h.Message.Kind)
+	if h.Message.Media != "" {
+		message += " (" + string(h.Message.Media) + ")"
+	}
+	add := func(label, value string) {
+		if value != "" {
+			p.Facts = append(p.Facts, fact{label, value})
+		}
+	}
+	add("Campaign", string(h.ID))
+	add("State", string(h.State))
+	add("Senders", strings.Join(h.Senders, ", "))
+	add("Message", message+", template SHA-256 "+h.Message.Hash)
+	for _, s := range h.Sources {
+		text := fmt.Sprintf("%s, %s, SHA-256 %s", s.File, count(s.Rows, "row"), s.SHA256)
+		if !s.Complete {
+			text += ", not finished"
+		}
+		add("Recipients file", text)
+	}
+	add("Created", r.when(h.CreatedAt))
+	add("Started", r.when(h.StartedAt))
+	add("Finished", r.when(h.FinishedAt))
+	add("Time zone", r.TimeZone)
+	report := "herald report " + string(h.ID) + " --format "
+	p.Downloads = []fact{
+		{"For programs", report + "json"},
+		{"Your rows back", report + "csv"},
+		{"Workbook", report + "xlsx -o report.xlsx"},
+	}
+	if r.Failures.Total > 0 {
+		p.Downloads = append(p.Downloads, fact{"Failed rows, to import", report + "failed-csv"})
+	}
+	if r.Engagement.Replied.Count > 0 {
+		p.Downloads = append(p.Downloads, fact{"Replies", report + "replies-csv"})
+	}
+	if r.Poll != nil {
+		p.Downloads = append(p.Downloads, fact{"Votes", report + "poll-csv"})
+	}
+}

@@ -1,0 +1,329 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// engagement shows what people wrote back, when anybody did.
+func (p *page) engagement(r *Report) {
+	e := r.Engagement
+	review := e.ToReview != nil && *e.ToReview > 0
+	if e.Replied.Count == 0 && e.OptedOut.Count == 0 && !review {
+		return
+	}
+	p.heading("Engagement")
+	replied := ofDelivered(e.Replied)
+	if e.Messages != nil && *e.Messages > e.Replied.Count {
+		replied += ", " + comma(*e.Messages) + " messages in all"
+	}
+	p.counted("replied", e.Replied.Count, replied)
+	p.counted("opted out", e.OptedOut.Count, ofDelivered(e.OptedOut))
+	if review {
+		p.counted("to review", *e.ToReview, "may be meant as opt-outs, of all campaigns: look at them with `herald optouts`")
+	}
+	if p.brief {
+		return
+	}
+	if s := e.ToReply; s != nil {
+		p.field("First reply", fmt.Sprintf("%s; half of all who replied did within %s, 95 %% within %s", r.when(e.FirstAt), span(ms(s.P50MS)), span(ms(s.P95MS))))
+	}
+	for _, f := range e.FirstReplies {
+		p.para(indent+indent, fmt.Sprintf("%s, %s: %s", r.when(f.At), f.place(r), quoted(f.Text)))
+	}
+}
+
+func ofDelivered(rate Rate) string { return percent(rate.Count, rate.Of) + " of those delivered" }
+
+// quoted sets words of others apart from ours.
+func quoted(s string) string {
+	if s == "" {
+		return "(no text)"
+	}
+	return "“" + s + "”"
+}
+
+// shownOptions is how many columns of votes fit beside a value.
+const shownOptions = 4
+
+func (p *page) poll(r *Report) {
+	poll := r.Poll
+	if poll == nil {
+		return
+	}
+	p.heading(fmt.Sprintf("Poll: %s (%s)", count(poll.Turnout.Count, "voter"), ofDelivered(poll.Turnout)))
+	p.options(poll.Options, poll.Turnout.Count)
+	for _, line := range poll.remarks() {
+		p.styledPara(dim, indent, sentence(line))
+	}
+	if g := poll.Groups; g != nil {
+		p.line()
+		p.para(indent, fmt.Sprintf("In %s, %s:", count(g.Groups, "group"), count(g.Voters, "voter")))
+		p.options(g.Options, g.Voters)
+	}
+	if p.brief {
+		return
+	}
+	for _, s := range poll.Splits {
+		p.split(poll, s)
+	}
+}
+
+// remarks is what has to be said about the tally.
+func (poll *Poll) remarks() []string {
+	var remarks []string
+	if poll.Multiple {
+		remarks = append(remarks, fmt.Sprintf("several answers were allowed, %s gave more than one; shares are of the voters and can add up to more than all", comma(poll.Several)))
+	}
+	if poll.Changed > 0 {
+		remarks = append(remarks, comma(poll.Changed)+" changed their vote: the latest counts")
+	}
+	if poll.Withdrawn > 0 {
+		remarks = append(remarks, comma(poll.Withdrawn)+" withdrew their vote")
+	}
+	if poll.MoreOptions {
+		remarks = append(remarks, fmt.Sprintf("there were votes for more than %d options", maxOptions))
+	}
+	return remarks
+}
+
+func (p *page) options(options []PollOption, voters int64) {
+	const shareWidth = 9
+	name := min(p.width-len(indent)-countWidth-len(indent)-shareWidth-20, 30)
+	bar := p.width - len(indent) - name - countWidth - len(indent) - shareWidth
+	for _, o := range options {
+		part := 0.0
+		if o.OfVoters != nil {
+			part = *o.OfVoters
+		}
+		p.line(indent, p.left(o.Option, name), p.right(comma(o.Votes), countWidth), indent, p.bar(part, bar), p.right(percent(o.Votes, voters), shareWidth))
+	}
+}
+
+func (p *page) split(poll *Poll, s PollSplit) {
+	const width = 11
+	options := poll.Options[:min(len(poll.Options), shownOptions, (p.width-len(indent)-12)/width-1)]
+	name := p.width - len(indent) - width*(len(options)+1)
+	p.line()
+	cells := []string{indent, p.left("by "+s.Column, name), p.right("voters", width)}
+	for _, o := range options {
+		cells = append(cells, " "+p.right(o.Option, width-1))
+	}
+	p.line(cells...)
+	row := func(label string, row PollSplitRow) {
+		cells := []string{indent, p.left(label, name), p.right(comma(row.Voters), width)}
+		for i := range options {
+			cells = append(cells, p.right(percent(row.Votes[i], row.Voters), width))
+		}
+		p.line(cells...)
+	}
+	for _, r := range s.Rows {
+		row(valueWord(r.Value), r)
+	}
+	if s.Others != nil {
+		row("(all others)", *s.Others)
+	}
+	if len(options) < len(poll.Options) {
+		p.styledPara(dim, indent, "The other options are in the other forms.")
+	}
+}
+
+func valueWord(value string) string {
+	if value == "" {
+		return "(blank)"
+	}
+	return value
+}
+
+// outcomeColumn is a column of a table of outcomes.
+type outcomeColumn struct {
+	title string
+	cell  func(o Outcome) string
+}
+
+// outcomeColumns are the columns, the most telling first. Shares are of the
+// recipients; of what needs a delivery, of those delivered.
+func outcomeColumns() []outcomeColumn {
+	return []outcomeColumn{
+		{"recipients", func(o Outcome) string { return comma(o.Recipients) }},
+		{stepDelivered, func(o Outcome) string { return percent(o.Delivered, o.Recipients) }},
+		{stepRead, func(o Outcome) string { return percent(o.Read, o.Delivered) }},
+		{"replied", func(o Outcome) string { return percent(o.Replied, o.Delivered) }},
+		{"failed", func(o Outcome) string { return percent(o.Failed, o.Recipients) }},
+		{"opted out", func(o Outcome) string { return percent(o.OptedOut, o.Delivered) }},
+	}
+}
+
+// outcomes writes a table of outcomes, as many columns of it as fit.
+func (p *page) outcomes(title string, rows []SegmentRow) {
+	const width = 11
+	columns := outcomeColumns()
+	columns = columns[:min(len(columns), (p.width-len(indent)-12)/width)]
+	name := p.width - len(indent) - width*len(columns)
+	p.heading(title)
+	cells := []string{indent, p.left("", name)}
+	for _, c := range columns {
+		cells = append(cells, p.right(c.title, width))
+	}
+	p.line(cells...)
+	for _, row := range rows {
+		cells := []string{indent, p.left(row.Value, name)}
+		for _, c := range columns {
+			cells = append(cells, p.right(c.cell(row.Outcome), width))
+		}
+		p.line(cells...)
+	}
+}
+
+func (p *page) variants(r *Report) {
+	v := r.Variants
+	if v == nil {
+		return
+	}
+	rows := make([]SegmentRow, 0, len(v.Rows)+1)
+	for _, row := range v.Rows {
+		rows = append(rows, SegmentRow{Value: row.Name, Outcome: row.Outcome})
+	}
+	p.outcomes("Variants", rows)
+	if v.Holdout != nil {
+		p.para(indent, fmt.Sprintf("Held out: %s, chosen by lot to get nothing.", comma(*v.Holdout)))
+	}
+	for _, s := range v.Summary {
+		p.para(indent+"- ", s)
+	}
+	if len(v.Compared) > 0 && !p.brief {
+		p.styledPara(dim, indent, "Told apart with 95 % confidence. "+sentence(v.Note))
+	}
+}
+
+// segments shows every split with more than one value, and each that was asked
+// for.
+func (p *page) segments(r *Report) {
+	for _, s := range r.Segments {
+		if len(s.Rows) < 2 && s.By != byColumn {
+			continue
+		}
+		title, _ := s.title(r)
+		p.outcomes(title, s.labeled())
+	}
+}
+
+// title is what a split is by, and what is to be said about it.
+func (s Segment) title(r *Report) (title, note string) {
+	switch s.By {
+	case byCountry:
+		return "By country of the number", "where a number was issued; people carry it abroad"
+	case byHour:
+		return "By hour of acceptance", "hours of " + r.TimeZone
+	default:
+		return "By " + s.Column, ""
+	}
+}
+
+// labeled is the rows with words for what has none, others included.
+func (s Segment) labeled() []SegmentRow {
+	rows := make([]SegmentRow, 0, len(s.Rows)+1)
+	for _, row := range s.Rows {
+		switch {
+		case row.Value == "" && s.By == byCountry:
+			row.Value = "(groups and others)"
+		case s.By == byHour:
+			row.Value += ":00"
+		default:
+			row.Value = valueWord(row.Value)
+		}
+		rows = append(rows, row)
+	}
+	if s.Others != nil {
+		rows = append(rows, SegmentRow{Value: "(all others)", Outcome: s.Others.Outcome})
+	}
+	return rows
+}
+
+func (p *page) waits(r *Report) {
+	for _, w := range r.Waits {
+		p.field(w.label(), w.words())
+	}
+}
+
+func (w Wait) label() string {
+	if w.Kind == waitHold {
+		return "Held"
+	}
+	return "Paused"
+}
+
+func (w Wait) words() string {
+	s := fmt.Sprintf("%s, %s: %s", span(ms(w.TotalMS)), count(w.Times, "time"), w.reason())
+	if w.Open {
+		s += " (not over)"
+	}
+	return s
+}
+
+func (w Wait) reason() string {
+	if w.Reason == "" {
+		return "no reason noted"
+	}
+	return PauseWord(w.Reason)
+}
+
+func (p *page) safety(r *Report) {
+	s := r.Safety
+	if s == nil || len(s.Attempts) == 0 && s.DuplicateSends == 0 {
+		return
+	}
+	if p.brief && s.DuplicateSends == 0 {
+		return
+	}
+	p.heading("Safety")
+	verdict := "nobody was sent the message twice"
+	if s.DuplicateSends > 0 {
+		verdict = "THE SAME CHAT WAS SENT TO AGAIN: this is a fault in Herald, please report it with this page"
+	}
+	p.counted("sent twice", s.DuplicateSends, verdict)
+	for _, l := range s.DuplicateRows {
+		p.para(indent+indent, "row "+comma(l.Seq)+", "+l.place(r))
+	}
+	p.counted("further calls", s.Retries, retriesWords(s))
+	p.para(indent, "Calls needed: "+attemptsWords(s)+".")
+}
+
+func retriesWords(s *Safety) string {
+	if s.Retried == 0 {
+		return "one call of the API was enough for everybody"
+	}
+	return "for " + count(s.Retried, "recipient") + "; each after a refusal, a proof that it was not taken, or a person's word"
+}
+
+func attemptsWords(s *Safety) string {
+	words := make([]string, 0, len(s.Attempts))
+	for _, a := range s.Attempts {
+		n := comma(int64(a.Attempts))
+		if a.Attempts == maxAttempts {
+			n += " or more"
+		}
+		words = append(words, fmt.Sprintf("%s for %s", n, count(a.Recipients, "recipient")))
+	}
+	return strings.Join(words, ", ")
+}
+
+func (p *page) earlier(r *Report) {
+	if len(r.Earlier) == 0 {
+		return
+	}
+	p.outcomes("Beside earlier campaigns", r.besides())
+}
+
+// besides is this campaign and the earlier ones.
+func (r *Report) besides() []SegmentRow {
+	rows := []SegmentRow{{Value: "this one", Outcome: r.outcome()}}
+	for _, e := range r.Earlier {
+		name := e.Name
+		if !e.StartedAt.IsZero() {
+			name = r.day(e.StartedAt) + " " + name
+		}
+		rows = append(rows, SegmentRow{Value: name, Outcome: e.Outcome})
+	}
+	return rows
+}
