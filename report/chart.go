@@ -140,7 +140,11 @@ func (r *Report) growth() *lineChart {
 	}
 	for i := range int64(5) {
 		y := 1 - float64(i)/4
-		c.Grid = append(c.Grid, tick{Y: at(y), Text: comma(top * i / 4)})
+		line := tick{Y: at(y)}
+		if i > 0 {
+			line.Text = comma(top * i / 4)
+		}
+		c.Grid = append(c.Grid, line)
 	}
 	layout := "15:04"
 	if end.Sub(begin) > 20*time.Hour {
@@ -283,5 +287,15 @@ func (r Rate) words() string {
 	return fmt.Sprintf("%s (%s to %s)", percent(r.Count, r.Of), tenth(*r.Low), tenth(*r.High))
 }
 
-// tenth is a bound of an interval in percent.
-func tenth(share float64) string { return fmt.Sprintf("%.1f %%", share*100) }
+// tenth is a bound of an interval in percent, which is never all or none unless
+// it is exactly so.
+func tenth(share float64) string {
+	switch {
+	case share <= 0:
+		return "0 %"
+	case share >= 1:
+		return "100 %"
+	default:
+		return fmt.Sprintf("%.1f %%", min(max(share*100, 0.1), 99.9))
+	}
+}

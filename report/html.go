@@ -88,6 +88,7 @@ type htmlPage struct {
 	VariantNote       string
 	Segments          []*htmlTable
 	Balance           []balanceRow
+	Equations         []string
 	Skipped           *htmlTable
 	Retries, Attempts string
 	Waits             *htmlTable
@@ -125,7 +126,7 @@ func newHTML(r *Report) *htmlPage {
 		Policy:  "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
 		Style:   template.CSS(htmlStyle), //nolint:gosec // ours, embedded
 		Mode:    strings.ToUpper(string(r.Header.Mode)),
-		Verdict: sentence(r.Verdict),
+		Verdict: strings.ReplaceAll(sentence(r.Verdict), " %", "\u00a0%"),
 	}
 	p.funnel()
 	p.timing()
@@ -389,6 +390,7 @@ func (p *htmlPage) balance() {
 			p.Balance = append(p.Balance, balanceRow{w.Label, r.Balance.ByStatus[s], meaning})
 		}
 	}
+	p.Equations = r.equations()
 	if r.Skipped.Total == 0 {
 		return
 	}
@@ -398,6 +400,29 @@ func (p *htmlPage) balance() {
 			w := SkipWord(reason)
 			p.Skipped.Rows = append(p.Skipped.Rows, []string{w.Label + ": " + w.Meaning, comma(n)})
 		}
+	}
+}
+
+// equations say in two lines where every row went.
+func (r *Report) equations() []string {
+	s := r.Balance.ByStatus
+	terms := func(pairs ...any) string {
+		var words []string
+		for i := 0; i < len(pairs); i += 2 {
+			if n, _ := pairs[i].(int64); n > 0 {
+				words = append(words, fmt.Sprintf("%s %s", comma(n), pairs[i+1]))
+			}
+		}
+		if len(words) == 0 {
+			return "0"
+		}
+		return strings.Join(words, " + ")
+	}
+	taken := s[campaign.StatusQueued] + s[campaign.StatusProcessing] + s[campaign.StatusSent] + s[campaign.StatusDelivered] + s[campaign.StatusRead]
+	return []string{
+		fmt.Sprintf("%s in the ledger = %s.", count(r.Balance.InLedger, "row"), terms(r.Skipped.Total, "skipped", r.Recipients, "recipients")),
+		fmt.Sprintf("%s = %s.", count(r.Recipients, "recipient"), terms(taken, "accepted and not failed since", r.Failures.Total, "failed", r.Unknown.Total, "unknown",
+			s[campaign.StatusSubmitting], "being sent", r.Balance.Waiting, "waiting", s[campaign.StatusCanceled], "canceled")),
 	}
 }
 
