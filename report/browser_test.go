@@ -57,14 +57,17 @@ func openBrowser(t *testing.T) *browser {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("force-color-profile", "srgb"),
 	)...)
 	t.Cleanup(cancel)
 	b := &browser{}
 	b.ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(b.ctx) // waits for the browser to go
+		cancel()
+	})
 	chromedp.ListenTarget(b.ctx, func(event any) {
 		switch e := event.(type) {
 		case *network.EventRequestWillBeSent:

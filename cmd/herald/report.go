@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,21 +18,31 @@ func (t *terminal) reportCommand(load loader) *cobra.Command {
 	var format, output string
 	command := &cobra.Command{
 		Use:   "report CAMPAIGN",
-		Short: "The whole report; as text, JSON, or your own CSV back",
+		Short: "The whole report; as text, HTML, XLSX, JSON, or your own CSV back",
 		Long: `Write the report of a campaign, in any state; it says whether it is provisional.
 
-  text   for a terminal
-  json   the same numbers for a program (docs/cli-json.md)
-  csv    your own file back: same rows, same order, same columns, plus what
-         became of each (docs/csv.md)
+  text         for a terminal
+  html         one file with charts, to forward and to print (docs/report.md)
+  xlsx         a workbook: the numbers, and every row with what became of it
+  json         the same numbers for a program (docs/cli-json.md)
+  csv          your own file back: same rows, same order, same columns, plus what
+               became of each (docs/csv.md)
+  failed-csv   the rows that failed, to mend and import again
+  replies-csv  every message people wrote back
+  poll-csv     the votes, split by the columns the campaign names
 
 Exits with 1, and names the rows, if the books do not account for every row.`,
 		Example: `  herald report "My first campaign"
+  herald report "My first campaign" --format html -o report.html
   herald report "My first campaign" --format csv -o results.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if t.json {
 				format = "json"
+			}
+			// Before a file is opened: it would be emptied.
+			if !slices.Contains(reportFormats(), format) {
+				return &usageError{err: fmt.Errorf("--format %s: it is %s", format, listed(reportFormats()))}
 			}
 			return t.reading(cmd, load, func(a *app.App) error {
 				view, err := a.Campaign(cmd.Context(), args[0])
@@ -43,14 +55,33 @@ Exits with 1, and names the rows, if the books do not account for every row.`,
 			})
 		},
 	}
-	command.Flags().StringVar(&format, "format", "text", "text, json or csv")
+	command.Flags().StringVar(&format, "format", "text", listed(reportFormats()))
 	command.Flags().StringVarP(&output, "output", "o", "", "write to this `file` instead of standard output")
 	return command
 }
 
+func reportFormats() []string {
+	return []string{"text", "html", "xlsx", "json", "csv", "failed-csv", "replies-csv", "poll-csv"}
+}
+
+// listed is "a, b or c".
+func listed(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
 func (t *terminal) writeReport(ctx context.Context, a *app.App, view app.CampaignView, format string, w io.Writer) error {
-	if format == "csv" {
-		return a.ResultsCSV(ctx, w, view.ID, w != t.out)
+	bom := w != t.out // a program that reads standard output wants none
+	switch format {
+	case "csv":
+		return a.ResultsCSV(ctx, w, view.ID, bom)
+	case "failed-csv":
+		return a.FailedCSV(ctx, w, view.ID, bom)
+	case "replies-csv":
+		return a.RepliesCSV(ctx, w, view.ID, bom)
+	}
+	if format == "xlsx" && isTerminal(w) {
+		return &usageError{err: errors.New("a workbook is nothing for a terminal: name a file with -o")}
 	}
 	r, err := a.Report(ctx, view.ID, false)
 	if err != nil {
@@ -59,10 +90,14 @@ func (t *terminal) writeReport(ctx context.Context, a *app.App, view app.Campaig
 	switch format {
 	case "json":
 		err = r.JSON(w)
-	case "text":
-		err = r.Text(w, t.width(w), w == t.out && t.color(w))
+	case "html":
+		err = r.HTML(w)
+	case "xlsx":
+		err = a.Workbook(ctx, w, r)
+	case "poll-csv":
+		err = r.PollCSV(w, bom)
 	default:
-		return &usageError{err: fmt.Errorf("--format %s: it is text, json or csv", format)}
+		err = r.Text(w, t.width(w), w == t.out && t.color(w))
 	}
 	if err == nil && !r.Balanced() {
 		err = app.Unbalanced(view.ID)

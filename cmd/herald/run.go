@@ -308,6 +308,7 @@ func (t *terminal) finish(ctx context.Context, engine sender, p *app.Prepared, r
 		}
 		t.say("")
 		t.say("The whole report:    %s", written.TextFile())
+		t.say("  for a browser:     %s", written.HTMLFile())
 		t.say("Every row's result:  %s", written.ResultsFile())
 		t.whatNext(p, result, written, f)
 	}

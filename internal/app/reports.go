@@ -2,13 +2,20 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/report"
@@ -27,12 +34,23 @@ type Reports struct {
 const (
 	reportText = "report.txt"
 	reportJSON = "report.json"
+	reportHTML = "report.html"
 	resultsCSV = "results.csv"
+	resultsXLS = "results.xlsx"
 )
+
+// maxWorkbook is the campaign up to which WriteReports makes a workbook: it
+// takes 20 µs for each row, and programs that show one grow slow. On demand it
+// is made up to the size of a sheet.
+const maxWorkbook = 200_000
 
 // Report builds the report of a campaign. quick leaves out what needs a look
 // at every row.
 func (a *App) Report(ctx context.Context, id campaign.ID, quick bool) (*Reports, error) {
+	return a.report(ctx, id, quick, "")
+}
+
+func (a *App) report(ctx context.Context, id campaign.ID, quick bool, fingerprint string) (*Reports, error) {
 	rejects := a.rejectsFile(id)
 	c, err := a.store.Campaign(ctx, id)
 	if err != nil {
@@ -43,7 +61,7 @@ func (a *App) Report(ctx context.Context, id campaign.ID, quick bool) (*Reports,
 		return nil, err
 	}
 	value, err := report.Build(ctx, a.reportDeps(), id, report.Options{
-		Location: time.Local, Quick: quick, Interrupted: interrupted, RejectsFile: rejects,
+		Location: time.Local, Quick: quick, Interrupted: interrupted, RejectsFile: rejects, Fingerprint: fingerprint,
 	})
 	if err != nil {
 		return nil, err
@@ -52,9 +70,15 @@ func (a *App) Report(ctx context.Context, id campaign.ID, quick bool) (*Reports,
 }
 
 // WriteReports builds the report and writes it in every form into the
-// campaign's folder.
+// campaign's folder; as a workbook only up to 200,000 rows.
 func (a *App) WriteReports(ctx context.Context, id campaign.ID) (*Reports, error) {
-	r, err := a.Report(ctx, id, false)
+	// Taken first: what happens while the files are written makes the next
+	// fingerprint differ.
+	fingerprint, err := a.fingerprint(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := a.report(ctx, id, false, fingerprint)
 	if err != nil {
 		return nil, err
 	}
@@ -62,22 +86,113 @@ func (a *App) WriteReports(ctx context.Context, id campaign.ID) (*Reports, error
 	if err := os.MkdirAll(r.Folder, 0o700); err != nil {
 		return nil, err
 	}
-	for name, write := range map[string]func(io.Writer) error{
-		reportText: func(w io.Writer) error { return r.Text(w, 80, false) },
-		reportJSON: r.JSON,
-		resultsCSV: func(w io.Writer) error { return a.ResultsCSV(ctx, w, id, true) },
+	// report.json comes last: it holds the fingerprint of all.
+	for _, form := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{reportText, func(w io.Writer) error { return r.Text(w, 80, false) }},
+		{resultsCSV, func(w io.Writer) error { return a.ResultsCSV(ctx, w, id, true) }},
+		{reportHTML, r.HTML},
+		{resultsXLS, func(w io.Writer) error { return a.Workbook(ctx, w, r) }},
+		{reportJSON, r.JSON},
 	} {
-		if err := writeFile(filepath.Join(r.Folder, name), write); err != nil {
-			return nil, fmt.Errorf("write %s: %w", name, err)
+		path := filepath.Join(r.Folder, form.name)
+		if form.name == resultsXLS && r.value.Rows > maxWorkbook {
+			// One of an earlier day, when there were fewer rows, would mislead.
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+			continue
+		}
+		if err := writeFile(path, form.write); err != nil {
+			return nil, fmt.Errorf("write %s: %w", form.name, err)
 		}
 	}
 	return r, nil
+}
+
+// RefreshReports writes the files of WriteReports again if anything happened
+// to the campaign since they were written, and says whether it did. Receipts,
+// replies and votes come for days after the last message was sent. Finding out
+// costs a few counters, not a look at the rows, so it can be asked often.
+func (a *App) RefreshReports(ctx context.Context, id campaign.ID) (bool, error) {
+	now, err := a.fingerprint(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if now == writtenFingerprint(filepath.Join(a.folder(id), reportJSON)) {
+		return false, nil
+	}
+	_, err = a.WriteReports(ctx, id)
+	return err == nil, err
+}
+
+// fingerprint is equal for as long as a report would say the same, but for the
+// time of day.
+func (a *App) fingerprint(ctx context.Context, id campaign.ID) (string, error) {
+	c, err := a.store.Campaign(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	totals, err := a.store.Totals(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	timeline, err := a.store.Timeline(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	answers, err := a.store.AnswersSeen(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	var last time.Time
+	if n := len(timeline); n > 0 {
+		last = timeline[n-1].At
+	}
+	h := sha256.New()
+	// fmt prints maps in the order of their keys.
+	_, _ = fmt.Fprintf(h, "%s %s %s %d %d %v %d %d %v", Version(), c.State, c.Reason, c.Rows(), c.FinishedAt.UnixMilli(), totals,
+		len(timeline), last.UnixMilli(), answers)
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// writtenFingerprint is that of the files as they are; "" when there are none,
+// or none that can be read.
+func writtenFingerprint(path string) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	var written struct {
+		Fingerprint string `json:"fingerprint"`
+	}
+	if json.Unmarshal(content, &written) != nil {
+		return ""
+	}
+	return written.Fingerprint
 }
 
 // ResultsCSV writes the user's own rows back, with what became of each. bom
 // starts the file with a byte order mark, so that Excel reads it as UTF-8.
 func (a *App) ResultsCSV(ctx context.Context, w io.Writer, id campaign.ID, bom bool) error {
 	return report.WriteCSV(ctx, w, a.reportDeps(), id, report.CSVOptions{NoBOM: !bom})
+}
+
+// FailedCSV writes the recipients that failed in the form of an import.
+func (a *App) FailedCSV(ctx context.Context, w io.Writer, id campaign.ID, bom bool) error {
+	return report.WriteFailedCSV(ctx, w, a.reportDeps(), id, report.CSVOptions{NoBOM: !bom})
+}
+
+// RepliesCSV writes every message people wrote back.
+func (a *App) RepliesCSV(ctx context.Context, w io.Writer, id campaign.ID, bom bool) error {
+	return report.WriteRepliesCSV(ctx, w, a.reportDeps(), id, report.CSVOptions{NoBOM: !bom})
+}
+
+// Workbook writes the report with every row as XLSX.
+func (a *App) Workbook(ctx context.Context, w io.Writer, r *Reports) error {
+	return report.WriteXLSX(ctx, w, r.value, a.reportDeps())
 }
 
 // Balanced says whether the books account for every row.
@@ -117,6 +232,17 @@ func (r *Reports) ResultsFile() string { return filepath.Join(r.Folder, resultsC
 
 // JSON writes the report as one document.
 func (r *Reports) JSON(w io.Writer) error { return report.WriteJSON(w, r.value) }
+
+// HTML writes the report as one file for a browser.
+func (r *Reports) HTML(w io.Writer) error { return report.WriteHTML(w, r.value) }
+
+// PollCSV writes the tally of a poll; only the header when there is none.
+func (r *Reports) PollCSV(w io.Writer, bom bool) error {
+	return report.WritePollCSV(w, r.value, report.CSVOptions{NoBOM: !bom})
+}
+
+// HTMLFile is where WriteReports put the report for a browser.
+func (r *Reports) HTMLFile() string { return filepath.Join(r.Folder, reportHTML) }
 
 // Summary is the object `run --json` ends with.
 func (r *Reports) Summary() report.Summary {
@@ -159,7 +285,12 @@ func (a *App) rejectsFile(id campaign.ID) string {
 
 func (a *App) reportDeps() report.Deps {
 	l := reportLedger{a.store}
-	return report.Deps{Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l}
+	deps := report.Deps{Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l, Earlier: l}
+	// What the ledger keeps of answers beside the rows.
+	deps.Replies, _ = any(a.store).(report.Replies)
+	deps.Ballots, _ = any(a.store).(report.Ballots)
+	deps.Reviews, _ = any(a.store).(report.Reviews)
+	return deps
 }
 
 // reportLedger lets the report read the ledger.
@@ -171,6 +302,41 @@ func (l reportLedger) Rows(ctx context.Context, id campaign.ID) iter.Seq2[campai
 
 func (l reportLedger) Senders(ctx context.Context, _ campaign.ID) ([]campaign.Sender, error) {
 	return l.Store.Senders(ctx)
+}
+
+// Earlier are the campaigns of the same mode that read the same recipients
+// file; if there are too few, also those whose name differs only in the number
+// or date at its end ("Offer 3", "Offer 2026-03").
+func (l reportLedger) Earlier(ctx context.Context, c campaign.Campaign, n int) ([]campaign.Campaign, error) {
+	all, err := l.Campaigns(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var alike []campaign.Campaign
+	for _, other := range all {
+		before := !other.StartedAt.IsZero() && other.CreatedAt.Before(c.CreatedAt)
+		if other.ID != c.ID && other.Mode == c.Mode && before && (report.SameList(c, other) || series(other.Name) == series(c.Name)) {
+			alike = append(alike, other)
+		}
+	}
+	latest := func(a, b campaign.Campaign) int { return b.StartedAt.Compare(a.StartedAt) }
+	slices.SortStableFunc(alike, func(x, y campaign.Campaign) int {
+		if same := report.SameList(c, x); same != report.SameList(c, y) {
+			if same {
+				return -1
+			}
+			return 1
+		}
+		return latest(x, y)
+	})
+	alike = alike[:min(len(alike), n)]
+	slices.SortStableFunc(alike, latest)
+	return alike, nil
+}
+
+// series is a campaign's name without the number or date at its end.
+func series(name string) string {
+	return strings.ToLower(strings.TrimRightFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }))
 }
 
 // writeFile writes a file whole or not at all.
