@@ -195,7 +195,7 @@ func TestManualHasEveryJSONField(t *testing.T) {
 	text := page(t, "docs/cli-json.md")
 	var walk func(of reflect.Type)
 	walk = func(of reflect.Type) {
-		for of.Kind() == reflect.Slice || of.Kind() == reflect.Pointer {
+		for of.Kind() == reflect.Slice || of.Kind() == reflect.Pointer || of.Kind() == reflect.Map {
 			of = of.Elem()
 		}
 		if of.Kind() != reflect.Struct || of.PkgPath() == "time" {
@@ -203,6 +203,10 @@ func TestManualHasEveryJSONField(t *testing.T) {
 		}
 		for field := range of.Fields() {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if field.Anonymous && name == "" {
+				walk(field.Type)
+				continue
+			}
 			if name == "" || name == "-" || !field.IsExported() {
 				continue
 			}
@@ -216,6 +220,7 @@ func TestManualHasEveryJSONField(t *testing.T) {
 	walk(reflect.TypeFor[app.CampaignView]())
 	walk(reflect.TypeFor[app.RecipientView]())
 	walk(reflect.TypeFor[app.ProgressEvent]())
+	walk(reflect.TypeFor[report.Report]())
 	walk(reflect.TypeFor[report.Summary]())
 	walk(reflect.TypeFor[app.Unknowns]())
 	walk(reflect.TypeFor[app.Resolved]())
