@@ -97,3 +97,36 @@ func BenchmarkWriteCSV(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkWriteXLSX(b *testing.B) {
+	for _, n := range []int64{10_000, 200_000} {
+		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
+			g := large(n)
+			r, err := report.Build(b.Context(), g.deps(), testID, report.Options{Now: start})
+			if err != nil {
+				b.Fatal(err)
+			}
+			g.peak = 0
+			before := heap()
+			for b.Loop() {
+				if err := report.WriteXLSX(b.Context(), io.Discard, r, g.deps()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(max(g.peak, before)-before)/1024, "peak-KiB")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(int64(b.N)*n), "ns/row")
+		})
+	}
+}
+
+func BenchmarkWriteHTML(b *testing.B) {
+	r, err := report.Build(b.Context(), answered().deps(), testID, report.Options{Now: start})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := report.WriteHTML(io.Discard, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

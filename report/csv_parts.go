@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -217,7 +218,7 @@ func (r *Report) pollRows() []pollRow {
 		if s.Others != nil {
 			others := *s.Others
 			others.Value = "(all others)"
-			all = append(all[:len(all):len(all)], others)
+			all = append(slices.Clip(all), others)
 		}
 		for _, row := range all {
 			for i, o := range poll.Options {

@@ -406,24 +406,31 @@ func (p *htmlPage) balance() {
 // equations say in two lines where every row went.
 func (r *Report) equations() []string {
 	s := r.Balance.ByStatus
-	terms := func(pairs ...any) string {
-		var words []string
-		for i := 0; i < len(pairs); i += 2 {
-			if n, _ := pairs[i].(int64); n > 0 {
-				words = append(words, fmt.Sprintf("%s %s", comma(n), pairs[i+1]))
-			}
-		}
-		if len(words) == 0 {
-			return "0"
-		}
-		return strings.Join(words, " + ")
-	}
 	taken := s[campaign.StatusQueued] + s[campaign.StatusProcessing] + s[campaign.StatusSent] + s[campaign.StatusDelivered] + s[campaign.StatusRead]
 	return []string{
-		fmt.Sprintf("%s in the ledger = %s.", count(r.Balance.InLedger, "row"), terms(r.Skipped.Total, "skipped", r.Recipients, "recipients")),
-		fmt.Sprintf("%s = %s.", count(r.Recipients, "recipient"), terms(taken, "accepted and not failed since", r.Failures.Total, "failed", r.Unknown.Total, "unknown",
-			s[campaign.StatusSubmitting], "being sent", r.Balance.Waiting, "waiting", s[campaign.StatusCanceled], "canceled")),
+		count(r.Balance.InLedger, "row") + " in the ledger = " + addends([]balanceRow{
+			{Label: "skipped", Count: r.Skipped.Total}, {Label: "recipients", Count: r.Recipients},
+		}),
+		count(r.Recipients, "recipient") + " = " + addends([]balanceRow{
+			{Label: "accepted and not failed since", Count: taken}, {Label: "failed", Count: r.Failures.Total},
+			{Label: "unknown", Count: r.Unknown.Total}, {Label: "being sent", Count: s[campaign.StatusSubmitting]},
+			{Label: waiting, Count: r.Balance.Waiting}, {Label: "canceled", Count: s[campaign.StatusCanceled]},
+		}),
 	}
+}
+
+// addends is a sum as people write it, without what is zero.
+func addends(rows []balanceRow) string {
+	var words []string
+	for _, row := range rows {
+		if row.Count > 0 {
+			words = append(words, comma(row.Count)+" "+row.Label)
+		}
+	}
+	if len(words) == 0 {
+		return "0."
+	}
+	return strings.Join(words, " + ") + "."
 }
 
 func (p *htmlPage) safety() {

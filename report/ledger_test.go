@@ -91,7 +91,7 @@ func (l *ledger) Recount(context.Context, campaign.ID) (campaign.Totals, error) 
 		if !r.OptedOut.IsZero() {
 			t.OptedOut++
 		}
-		if !r.VotedAt.IsZero() {
+		if len(r.Vote) > 0 {
 			t.Voted++
 		}
 		if r.Status == campaign.StatusSkipped {
@@ -408,7 +408,8 @@ func answered() *ledger {
 			r.Record = []string{"Group", string(r.Chat), "Pune"}
 			if r.Seq%2 == 0 {
 				l.ballots = append(l.ballots, campaign.LocatedBallots{Campaign: testID, Seq: r.Seq, Ballots: campaign.Ballots{Votes: []campaign.Ballot{
-					{Voter: "919999990001@c.us", Options: []string{"Yes"}}, {Voter: "919999990002@c.us", Options: []string{"No"}},
+					{Voter: "919999990001@c.us", Options: []string{"Yes"}},
+					{Voter: "919999990002@c.us", Options: []string{"No"}},
 					{Voter: "919999990003@c.us"},
 				}}})
 			}

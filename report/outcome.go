@@ -44,7 +44,7 @@ func (o *Outcome) add(r *campaign.Recipient) {
 	if !r.OptedOut.IsZero() {
 		o.OptedOut++
 	}
-	if !r.VotedAt.IsZero() {
+	if len(r.Vote) > 0 {
 		o.Voted++
 	}
 }

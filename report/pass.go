@@ -164,7 +164,7 @@ func (p *pass) addAnswers(r *campaign.Recipient) {
 	if !r.OptedOut.IsZero() {
 		p.totals.OptedOut++
 	}
-	if !r.VotedAt.IsZero() {
+	if len(r.Vote) > 0 {
 		p.totals.Voted++
 	}
 	p.answers.add(r)

@@ -125,7 +125,7 @@ func (t *tally) add(r *campaign.Recipient) {
 	if r.Status == campaign.StatusDelivered || r.Status == campaign.StatusRead {
 		t.delivered++
 	}
-	if r.VotedAt.IsZero() {
+	if len(r.Vote) == 0 {
 		if r.VoteMoves > 0 {
 			t.withdrawn++
 		}
@@ -143,7 +143,7 @@ func (t *tally) add(r *campaign.Recipient) {
 
 // split counts the vote in a segment's cell as well.
 func (t *tally) split(cell *splitCell, r *campaign.Recipient) {
-	if !t.poll || r.Chat.IsGroup() || r.VotedAt.IsZero() {
+	if !t.poll || r.Chat.IsGroup() || len(r.Vote) == 0 {
 		return
 	}
 	cell.voters++
