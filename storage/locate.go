@@ -173,26 +173,35 @@ const (
 	WHERE f.id IN (?) AND r.campaign_n = f.campaign_n AND r.seq = f.seq`
 )
 
-// LatestTo is the latest campaign message that the provider accepted from a
-// phone for a chat, in any of its spellings, at most campaign.ReplyWindow before
-// a time. False: there is none.
+// replySkew is how much earlier than its message a reply may seem to be: the
+// provider's clock is not ours, and it tells whole seconds.
+const replySkew = 5 * time.Second
+
+// LatestTo is the latest campaign message from a phone to a chat, in any of its
+// spellings, at most campaign.ReplyWindow before a time. It is one that the
+// provider accepted, or may have accepted: whoever answers has it, whatever is
+// known of the call. False: there is none.
 func (s *Store) LatestTo(ctx context.Context, phone campaign.Phone, chat campaign.ChatID, at time.Time) (campaign.Located, bool, error) {
 	const what = "find the latest message to a chat"
 	chats, err := spellings(ctx, s.readers, chat)
 	if err != nil {
 		return campaign.Located{}, false, s.fail(what, err)
 	}
-	var best locatedRow
+	type sentRow struct {
+		locatedRow
+		SentAt int64 `db:"sent_at"`
+	}
+	var best sentRow
 	for _, chat := range chats {
-		var rows []locatedRow
+		var rows []sentRow
 		err := s.readers.SelectContext(ctx, &rows, s.readers.Rebind(latestQuery),
-			string(phone), string(chat), millis(at.Add(-campaign.ReplyWindow)), millis(at),
-			string(phone), string(chat), millis(at.Add(-campaign.ReplyWindow)), millis(at))
+			string(phone), string(chat), millis(at.Add(-campaign.ReplyWindow)), millis(at.Add(replySkew)),
+			string(phone), string(chat), millis(at.Add(-campaign.ReplyWindow)), millis(at.Add(replySkew)))
 		if err != nil {
 			return campaign.Located{}, false, s.fail(what, err)
 		}
 		for _, r := range rows {
-			if cmp.Or(cmp.Compare(r.QueuedAt, best.QueuedAt), cmp.Compare(r.Campaign, best.Campaign)) > 0 {
+			if cmp.Or(cmp.Compare(r.SentAt, best.SentAt), cmp.Compare(r.Campaign, best.Campaign)) > 0 {
 				best = r
 			}
 		}
@@ -200,15 +209,18 @@ func (s *Store) LatestTo(ctx context.Context, phone campaign.Phone, chat campaig
 	if best.Campaign == 0 {
 		return campaign.Located{}, false, nil
 	}
-	found, err := s.located(ctx, best)
+	found, err := s.located(ctx, best.locatedRow)
 	return found, err == nil, s.fail(what, err)
 }
 
-// One look-up per campaign in each of the two indexes on chat, as boundQuery.
-const latestQuery = `SELECT ` + locatedOfR + ` FROM senders s CROSS JOIN campaigns c CROSS JOIN recipients r
-	WHERE s.phone = ? AND r.campaign_n = c.n AND r.chat = ? AND r.addressed = 1 AND r.sender_n = s.n
-	  AND r.queued_at >= ? AND r.queued_at <= ? AND r.status IN ('queued', 'processing', 'sent', 'delivered', 'read')
-	UNION ALL SELECT ` + locatedOfR + ` FROM senders s CROSS JOIN campaigns c CROSS JOIN recipients r
+// One look-up per campaign in each of the two indexes on chat, as boundQuery. A
+// message was sent at the beginning of its call, or when the provider says.
+const (
+	sentAt      = "CASE WHEN r.queued_at > 0 AND r.queued_at < r.claimed_at THEN r.queued_at ELSE r.claimed_at END"
+	maybeSent   = "(r.queued_at > 0 OR r.status IN ('submitting', 'unknown')) AND " + sentAt + " BETWEEN ? AND ?"
+	latestQuery = `SELECT ` + locatedOfR + `, ` + sentAt + ` AS sent_at FROM senders s CROSS JOIN campaigns c CROSS JOIN recipients r
+	WHERE s.phone = ? AND r.campaign_n = c.n AND r.chat = ? AND r.addressed = 1 AND r.sender_n = s.n AND ` + maybeSent + `
+	UNION ALL SELECT ` + locatedOfR + `, ` + sentAt + ` AS sent_at FROM senders s CROSS JOIN campaigns c CROSS JOIN recipients r
 	WHERE s.phone = ? AND r.campaign_n = c.n AND r.sender_n = s.n AND r.seq IN
-	  (SELECT seq FROM recipients x WHERE x.campaign_n = c.n AND x.chat = ? AND x.addressed = 0 AND x.chat <> '')
-	  AND r.queued_at >= ? AND r.queued_at <= ? AND r.status IN ('queued', 'processing', 'sent', 'delivered', 'read')`
+	  (SELECT seq FROM recipients x WHERE x.campaign_n = c.n AND x.chat = ? AND x.addressed = 0 AND x.chat <> '') AND ` + maybeSent
+)

@@ -73,6 +73,7 @@ func testLatestTo(t *testing.T, s *storage.Store) {
 	accept(second, 2, newsTime)
 	fold(t, s, campaign.Folding{Alias: &campaign.ChatAlias{Alias: "alias@c.us", Chat: Chat(2)}})
 	fold(t, s, campaign.Folding{Observation: observation(second, 2, campaign.StatusRead, newsTime)})
+	lose(t, s, first, 4)
 	for _, test := range []struct {
 		name  string
 		phone campaign.Phone
@@ -82,7 +83,9 @@ func testLatestTo(t *testing.T, s *storage.Store) {
 	}{
 		{"the later", Phone, Chat(1), newsTime.Add(time.Minute), first.ID},
 		{"what came before it", Phone, Chat(1), newsTime.Add(-time.Minute), second.ID},
+		{"within a second, by a clock of whole ones", Phone, Chat(1), newsTime.Add(-time.Second), first.ID},
 		{"before anything", Phone, Chat(1), newsTime.Add(-2 * time.Hour), ""},
+		{"one of which nobody knows whether it was sent", Phone, Chat(4), time.Now(), first.ID},
 		{"at the end of the window", Phone, Chat(1), newsTime.Add(campaign.ReplyWindow), first.ID},
 		{"after the window", Phone, Chat(1), newsTime.Add(campaign.ReplyWindow + time.Millisecond), ""},
 		{"another phone", "12015550199", Chat(1), newsTime, ""},
