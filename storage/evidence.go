@@ -240,6 +240,9 @@ func (t *tx) isFormer(ctx context.Context, number int64, row observed, o campaig
 
 // fold is the row after the evidence.
 func (r observed) fold(o campaign.Observation, now, firstPoll int64) observed {
+	if o.Status == campaign.StatusFailed && o.FailClass == "" {
+		o.FailClass = campaign.ClassifyFailure(o.Detail)
+	}
 	was := r
 	if o.Former {
 		if o.Status.Merge(campaign.StatusSent) != o.Status { // of failed and what comes before it
