@@ -1,6 +1,6 @@
 package campaign
 
-// ChatSet is a set of chats that costs about 16 bytes each: a campaign of a
+// ChatSet is a set of chats that costs about 25 bytes each: a campaign of a
 // million people can be held against another. It is for one goroutine.
 type ChatSet struct{ seen *seenChats }
 

@@ -193,6 +193,11 @@ func (a *App) resume(ctx context.Context, spec campaign.Spec, src source, c camp
 	if err := a.unchanged(ctx, spec, src, c, options.Delta != ""); err != nil {
 		return nil, err
 	}
+	if len(c.Imports) > 0 {
+		if err := inFile(campaign.CheckSegments(spec.Segments, c.Imports[0].Header, c.Imports[0].Slugs), spec); err != nil {
+			return nil, err
+		}
+	}
 	if err := a.discardUnfinished(ctx, &c); err != nil {
 		return nil, err
 	}
