@@ -99,6 +99,13 @@ func (p *provider) CheckContacts(_ context.Context, chats []campaign.ChatID) ([]
 	return p.answer(len(p.asked), chats)
 }
 
+// questions are when it was asked, and for how many.
+func (p *provider) questions() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.asked)
+}
+
 // everyThird is not on WhatsApp.
 func everyThird(_ int, chats []campaign.ChatID) ([]campaign.ContactCheck, error) {
 	var checks []campaign.ContactCheck
@@ -167,7 +174,7 @@ func TestContactsAreCheckedFirst(t *testing.T) {
 		<-time.After(25 * time.Second)
 		synctest.Wait()
 		c.pending(t, 5)
-		if diff := cmp.Diff([]string{"0s 50", "10s 50", "20s 5"}, c.provider.asked); diff != "" {
+		if diff := cmp.Diff([]string{"0s 50", "10s 50", "20s 5"}, c.provider.questions()); diff != "" {
 			t.Errorf("questions (-want +got):\n%s", diff)
 		}
 		n, err := c.StagedCount(t.Context(), "s")
@@ -186,8 +193,8 @@ func TestOtherCampaignsAreNotChecked(t *testing.T) {
 			t.Errorf("%d rows, %v", len(rows), err)
 		}
 		synctest.Wait()
-		if len(c.provider.asked) != 0 {
-			t.Errorf("asked %v", c.provider.asked)
+		if len(c.provider.questions()) != 0 {
+			t.Errorf("asked %v", c.provider.questions())
 		}
 	})
 }
@@ -209,7 +216,7 @@ func TestAnswersAgeAndGroupsPass(t *testing.T) {
 		if got := c.pending(t, 5); !slices.Equal(got, []int64{1, 2, 3}) {
 			t.Errorf("rows %v pass after a new answer", got)
 		}
-		if diff := cmp.Diff([]string{"0s 1"}, c.provider.asked); diff != "" {
+		if diff := cmp.Diff([]string{"0s 1"}, c.provider.questions()); diff != "" {
 			t.Errorf("questions (-want +got):\n%s", diff)
 		}
 	})
@@ -231,8 +238,8 @@ func TestNobodyToAsk(t *testing.T) {
 		<-time.After(time.Minute)
 		c.pending(t, 4)
 		synctest.Wait()
-		if len(c.provider.asked) != 1 || strings.Count(c.log.String(), "unchecked") != 1 {
-			t.Errorf("asked %v, log:\n%s", c.provider.asked, c.log)
+		if len(c.provider.questions()) != 1 || strings.Count(c.log.String(), "unchecked") != 1 {
+			t.Errorf("asked %v, log:\n%s", c.provider.questions(), c.log)
 		}
 	})
 }
@@ -248,13 +255,13 @@ func TestQuestionsThatFail(t *testing.T) {
 			return everyThird(question, chats)
 		})
 		for range 20 {
-			if got := c.pending(t, 4); len(c.provider.asked) <= 3 && len(got) != 0 {
+			if got := c.pending(t, 4); len(c.provider.questions()) <= 3 && len(got) != 0 {
 				t.Errorf("rows %v pass unchecked", got)
 			}
 			<-time.After(10 * time.Second)
 			synctest.Wait()
 		}
-		if diff := cmp.Diff([]string{"0s 10", "20s 10", "1m0s 10", "2m20s 10"}, c.provider.asked); diff != "" {
+		if diff := cmp.Diff([]string{"0s 10", "20s 10", "1m0s 10", "2m20s 10"}, c.provider.questions()); diff != "" {
 			t.Errorf("questions (-want +got):\n%s", diff)
 		}
 		if got := c.pending(t, 4); len(got) != 4 {
