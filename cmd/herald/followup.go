@@ -34,7 +34,7 @@ holdout. Whoever has read a message has it delivered, too.
 The recipients are taken from the campaign's own file if it is still there,
 unchanged; else they are written beside the campaign file.`,
 		Example: `  herald followup "Spring news" --where "delivered and not read"
-  herald followup "Spring news" --where "voted 'Yes'" -o yes.yaml
+  herald followup "Spring news" --where "sent and not replied" -o again.yaml
   herald followup "Spring news" --where replied --dry-run`,
 		Args: cobra.ArbitraryArgs, // a name without quotes is told what it needs
 		RunE: func(cmd *cobra.Command, args []string) error {

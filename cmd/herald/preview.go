@@ -21,7 +21,7 @@ func (t *terminal) previewCommand(load loader) *cobra.Command {
   herald preview campaign.yaml --phone +12015550142
   herald preview campaign.yaml --longest
   herald preview campaign.yaml --variant B         the first row that gets B
-  herald preview campaign.yaml --variant B --row 3 row 3, as B would be`,
+  herald preview campaign.yaml --row 3 --variant B  row 3, as B would be`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := load(cmd); err != nil {
