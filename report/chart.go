@@ -32,7 +32,8 @@ type bar struct {
 
 const (
 	barPitch   = 38 // pixels from bar to bar
-	labelCells = 30 // what fits beside the value on a telephone
+	labelCells = 30 // what fits beside a share on a telephone …
+	dotCells   = 16 // … and beside a share with its interval
 )
 
 // bars draws shares (0…1). Something is never drawn as nothing.
@@ -45,7 +46,7 @@ func bars(id, title string, rows []chartRow) barChart {
 			width = max(width, 0.5)
 		}
 		c.Bars = append(c.Bars, bar{
-			Label: clip(row.label), Value: row.value, Class: row.class,
+			Label: clip(row.label, labelCells), Value: row.value, Class: row.class,
 			TextY: i*barPitch + 14, BarY: i*barPitch + 20, Width: at(width / 100),
 		})
 		words = append(words, row.label+": "+row.value)
@@ -60,11 +61,11 @@ type chartRow struct {
 }
 
 // clip shortens a label to what fits; the table has it whole.
-func clip(s string) string {
-	if uniseg.StringWidth(s) <= labelCells {
+func clip(s string, width int) string {
+	if uniseg.StringWidth(s) <= width {
 		return s
 	}
-	return prefix(s, labelCells-1) + "…"
+	return prefix(s, width-1) + "…"
 }
 
 // at is a share as a place or a length.
@@ -223,9 +224,9 @@ type dotChart struct {
 }
 
 type dotGroup struct {
-	Title string
-	Y     int
-	Dots  []dot
+	Title, Scale string
+	Y            int
+	Dots         []dot
 }
 
 type dot struct {
@@ -251,7 +252,7 @@ func (v *Variants) dots() *dotChart {
 		if !any {
 			continue
 		}
-		group := dotGroup{Title: fmt.Sprintf("%s, of those delivered (the line ends at %s)", measureTitle(m), tenth(top)), Y: y + 14}
+		group := dotGroup{Title: measureTitle(m), Scale: "0 % to " + tenth(top), Y: y + 14}
 		y += 24
 		for i, row := range v.Rows {
 			rate := row.Rates[m]
@@ -260,7 +261,7 @@ func (v *Variants) dots() *dotChart {
 			}
 			value := rate.words()
 			group.Dots = append(group.Dots, dot{
-				Label: clip(row.Name), Value: value, TextY: y + 12, Y: y + 24, Class: fmt.Sprintf("c%d", i%4+1),
+				Label: clip(row.Name, dotCells), Value: value, TextY: y + 12, Y: y + 24, Class: fmt.Sprintf("c%d", i%4+1),
 				X: at(*rate.Share / top), Low: at(*rate.Low / top), High: at(*rate.High / top),
 			})
 			words = append(words, fmt.Sprintf("%s %s: %s", row.Name, measureTitle(m), value))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,14 +47,15 @@ func (r *Report) functions() template.FuncMap {
 			}
 			return comma(n.(int64)) //nolint:forcetypeassert // the template is ours; a test runs every part of it
 		},
-		"when":  r.when,
-		"rfc":   func(t time.Time) string { return t.Format(time.RFC3339) },
-		"span":  func(n int64) string { return span(ms(n)) },
-		"rate":  func(rate Rate) string { return percent(rate.Count, rate.Of) },
-		"place": func(l Line) string { return l.place(r) },
-		"gap":   Gap.words,
-		"event": eventWords,
-		"join":  func(s []string) string { return strings.Join(s, "; ") },
+		"when":      r.when,
+		"rfc":       func(t time.Time) string { return t.Format(time.RFC3339) },
+		"span":      func(n int64) string { return span(ms(n)) },
+		"count":     func(n *int64, noun string) string { return count(*n, noun) },
+		"delivered": ofDelivered,
+		"place":     func(l Line) string { return l.place(r) },
+		"gap":       Gap.words,
+		"event":     eventWords,
+		"join":      func(s []string) string { return strings.Join(s, "; ") },
 	}
 }
 
@@ -83,7 +85,7 @@ type htmlPage struct {
 	GroupTable        *htmlTable
 	Dots              *dotChart
 	VariantTable      *htmlTable
-	RateTable         *htmlTable
+	RateTables        []*htmlTable
 	Comparisons       *htmlTable
 	VariantNote       string
 	Segments          []*htmlTable
@@ -118,6 +120,27 @@ type (
 		Rows    [][]string
 	}
 )
+
+// parts is the table in as many as it takes for a sheet of paper: each has the
+// first keep columns, and up to n others.
+func (t *htmlTable) parts(keep, n int) []*htmlTable {
+	others := len(t.Columns) - keep
+	if others <= n {
+		return []*htmlTable{t}
+	}
+	var parts []*htmlTable
+	for from := keep; from < len(t.Columns); from += n {
+		to := min(from+n, len(t.Columns))
+		part := &htmlTable{Caption: fmt.Sprintf("%s (%d to %d of %d)", t.Caption, from-keep+1, to-keep, others)}
+		cut := func(row []string) []string { return append(slices.Clone(row[:keep]), row[from:to]...) }
+		part.Columns = cut(t.Columns)
+		for _, row := range t.Rows {
+			part.Rows = append(part.Rows, cut(row))
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}
 
 func newHTML(r *Report) *htmlPage {
 	sum := sha256.Sum256([]byte(htmlStyle))
@@ -304,7 +327,7 @@ func (p *htmlPage) poll() {
 		if s.Others != nil {
 			row("(all others)", *s.Others)
 		}
-		p.PollSplits = append(p.PollSplits, table)
+		p.PollSplits = append(p.PollSplits, table.parts(2, 4)...)
 	}
 	if g := poll.Groups; g != nil {
 		caption := fmt.Sprintf("In %s, %s, which are not among those above", count(g.Groups, "group"), count(g.Voters, "voter"))
@@ -327,10 +350,10 @@ func (p *htmlPage) variants() {
 	}
 	p.Dots = v.dots()
 	rows := make([]SegmentRow, 0, len(v.Rows))
-	p.RateTable = &htmlTable{Caption: "Shares, with the interval in which the true one lies with 95 % confidence", Columns: []string{"measure"}}
+	rates := &htmlTable{Caption: "Shares, with the interval in which the true one lies with 95 % confidence", Columns: []string{"measure"}}
 	for _, row := range v.Rows {
 		rows = append(rows, SegmentRow{Value: row.Name, Outcome: row.Outcome})
-		p.RateTable.Columns = append(p.RateTable.Columns, row.Name)
+		rates.Columns = append(rates.Columns, row.Name)
 	}
 	p.VariantTable = &htmlTable{Caption: "What became of each variant", Columns: append([]string{"variant"}, outcomeNames()...)}
 	for _, row := range rows {
@@ -349,8 +372,9 @@ func (p *htmlPage) variants() {
 		for _, row := range v.Rows {
 			cells = append(cells, row.Rates[m].words())
 		}
-		p.RateTable.Rows = append(p.RateTable.Rows, cells)
+		rates.Rows = append(rates.Rows, cells)
 	}
+	p.RateTables = rates.parts(1, 3)
 	p.VariantNote = "Accepted and failed are shares of the recipients, delivered of those accepted, the others of those delivered. " + sentence(v.Note)
 	p.Comparisons = &htmlTable{Caption: "Differences, in percentage points", Columns: []string{"comparison", "difference", "95 % from", "to", "told apart"}}
 	for _, c := range v.Compared {

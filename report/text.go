@@ -303,13 +303,13 @@ func (p *page) timing(r *Report) {
 		p.field("Peak", fmt.Sprintf("%s in the minute from %s", comma(t.PeakPerMinute), r.when(t.PeakAt)))
 	}
 	p.waits(r)
-	if t.Call == nil && t.ToSent == nil && t.ToDelivered == nil && t.ToRead == nil {
+	if s := t.Call; s != nil {
+		p.field("Send call", fmt.Sprintf("half within %s, 95 %% within %s, 99 %% within %s", span(ms(s.P50MS)), span(ms(s.P95MS)), span(ms(s.P99MS))))
+	}
+	if t.ToSent == nil && t.ToDelivered == nil && t.ToRead == nil {
 		return
 	}
 	p.line()
-	if s := t.Call; s != nil {
-		p.para(indent, fmt.Sprintf("A send call took %s (half), %s (95 %%), %s (99 %%).", span(ms(s.P50MS)), span(ms(s.P95MS)), span(ms(s.P99MS))))
-	}
 	p.spread("After acceptance", "half in", "95 % in", "slowest", "messages")
 	for _, row := range []struct {
 		label string

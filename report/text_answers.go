@@ -33,7 +33,17 @@ func (p *page) engagement(r *Report) {
 	}
 }
 
-func ofDelivered(rate Rate) string { return percent(rate.Count, rate.Of) + " of those delivered" }
+// ofDelivered is a share of those delivered, where it is one: receipts can be
+// missing.
+func ofDelivered(rate Rate) string {
+	switch {
+	case rate.Of == 0:
+		return "none is known as delivered yet"
+	case rate.Count > rate.Of:
+		return "more than the " + comma(rate.Of) + " known as delivered"
+	}
+	return percent(rate.Count, rate.Of) + " of those delivered"
+}
 
 // quoted sets words of others apart from ours.
 func quoted(s string) string {
