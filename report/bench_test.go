@@ -32,6 +32,7 @@ func (g *generated) deps() report.Deps {
 func (g *generated) Rows(context.Context, campaign.ID) iter.Seq2[campaign.Recipient, error] {
 	statuses := campaign.Statuses()
 	cells := []string{"Priya", "+919999990001", "=1+1"}
+	different := len(g.campaign.Spec.Segments) > 0
 	return func(yield func(campaign.Recipient, error) bool) {
 		var r campaign.Recipient
 		for seq := range g.n {
@@ -40,6 +41,9 @@ func (g *generated) Rows(context.Context, campaign.ID) iter.Seq2[campaign.Recipi
 				Campaign: testID, Seq: seq + 1, Import: 1, Line: seq + 2, Chat: campaign.PersonChat(strconv.FormatInt(919990000000+seq, 10)), Record: cells,
 				Status: statuses[seq%int64(len(statuses))], Sender: senderOne,
 				ClaimedAt: at, QueuedAt: at, SentAt: at.Add(time.Second), DeliveredAt: at.Add(time.Duration(seq%5000) * time.Millisecond),
+			}
+			if different {
+				r.Record = []string{fmt.Sprintf("Person %d", seq), fmt.Sprintf("+9199999%06d", seq), ""}
 			}
 			switch r.Status { //nolint:exhaustive // the others need no reason
 			case campaign.StatusSkipped:
@@ -128,5 +132,21 @@ func BenchmarkWriteHTML(b *testing.B) {
 		if err := report.WriteHTML(io.Discard, r); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A report takes a few hundred KiB and eight bytes for each recipient, with a
+// column of nothing but different values, too.
+//
+//nolint:paralleltest // it measures the heap
+func TestBuildStaysSmall(t *testing.T) {
+	g := large(300_000)
+	g.campaign.Spec.Segments = []string{"name", "mobile"}
+	before := heap()
+	if r, err := report.Build(t.Context(), g.deps(), testID, report.Options{Now: start}); err != nil || r.Safety.DuplicateSends != 0 {
+		t.Fatalf("%v, %+v", err, r.Safety)
+	}
+	if used := int64(g.peak) - int64(before); used > 8<<20 {
+		t.Errorf("%d KiB while it was built", used>>10)
 	}
 }

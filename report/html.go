@@ -436,9 +436,12 @@ func (r *Report) equations() []string {
 			{Label: "skipped", Count: r.Skipped.Total}, {Label: "recipients", Count: r.Recipients},
 		}),
 		count(r.Recipients, "recipient") + " = " + addends([]balanceRow{
-			{Label: "accepted and not failed since", Count: taken}, {Label: "failed", Count: r.Failures.Total},
-			{Label: "unknown", Count: r.Unknown.Total}, {Label: "being sent", Count: s[campaign.StatusSubmitting]},
-			{Label: waiting, Count: r.Balance.Waiting}, {Label: "canceled", Count: s[campaign.StatusCanceled]},
+			{Label: "accepted and not failed since", Count: taken},
+			{Label: "failed", Count: r.Failures.Total},
+			{Label: "unknown", Count: r.Unknown.Total},
+			{Label: "being sent", Count: s[campaign.StatusSubmitting]},
+			{Label: waiting, Count: r.Balance.Waiting},
+			{Label: "canceled", Count: s[campaign.StatusCanceled]},
 		}),
 	}
 }

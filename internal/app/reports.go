@@ -40,7 +40,7 @@ const (
 )
 
 // maxWorkbook is the campaign up to which WriteReports makes a workbook: it
-// takes 20 µs for each row, and programs that show one grow slow. On demand it
+// takes 30 µs for each row, and programs that show one grow slow. On demand it
 // is made up to the size of a sheet.
 const maxWorkbook = 200_000
 
