@@ -76,7 +76,8 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 func unknownCommand(root *cobra.Command, typed string) error {
 	e := &usageError{err: fmt.Errorf("there is no command %q", typed)}
 	if near := root.SuggestionsFor(typed); len(near) > 0 {
-		e.hint = fmt.Sprintf("did you mean `herald %s`?", strings.Join(near, "` or `herald "))
+		path := root.CommandPath() + " "
+		e.hint = fmt.Sprintf("did you mean `%s`?", path+strings.Join(near, "` or `"+path))
 	}
 	return e
 }

@@ -82,15 +82,7 @@ func (t *terminal) rootCommand() *cobra.Command {
 	add := func(group string, commands ...*cobra.Command) {
 		for _, command := range commands {
 			command.GroupID = group
-			if run := command.RunE; run != nil {
-				command.RunE = func(cmd *cobra.Command, args []string) error {
-					t.called = true
-					return run(cmd, args)
-				}
-			}
-			if command.Args != nil {
-				command.Args = asUsage(command.Args)
-			}
+			t.watchCalls(command)
 			root.AddCommand(command)
 		}
 	}
@@ -98,11 +90,29 @@ func (t *terminal) rootCommand() *cobra.Command {
 	add("start", t.demoCommand(load), t.initCommand())
 	add("send", t.checkCommand(load), t.previewCommand(load), t.runCommand(load),
 		t.serveCommand(load), t.pauseCommand(load), t.resumeCommand(load), t.cancelCommand(load), t.retryCommand(load), t.followUpCommand(load))
-	add("look", t.campaignsCommand(load), t.statusCommand(load), t.recipientsCommand(load), t.unknownsCommand(load), t.reportCommand(load))
+	add("look", t.campaignsCommand(load), t.statusCommand(load), t.recipientsCommand(load), t.unknownsCommand(load), t.reportCommand(load),
+		t.optOutsCommand(load), t.sendersCommand(load))
 	add("more", t.backupCommand(load), t.listenCommand(load), t.sandboxCommand(load), t.schemaCommand(), t.versionCommand(), t.webhooksCommand(load))
 	root.AddCommand(topics()...)
 	addCompletion(root)
 	return root
+}
+
+// watchCalls notes that a command or one below it began, and marks complaints
+// about their arguments.
+func (t *terminal) watchCalls(command *cobra.Command) {
+	if run := command.RunE; run != nil {
+		command.RunE = func(cmd *cobra.Command, args []string) error {
+			t.called = true
+			return run(cmd, args)
+		}
+	}
+	if command.Args != nil {
+		command.Args = asUsage(command.Args)
+	}
+	for _, below := range command.Commands() {
+		t.watchCalls(below)
+	}
 }
 
 // loader reads the configuration a command was called with.

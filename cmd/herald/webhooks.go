@@ -27,12 +27,7 @@ key of the Periskope console (HERALD_PERISKOPE_WEBHOOK_KEY).`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, sub := range []*cobra.Command{t.webhooksRegister(load), t.webhooksList(load), t.webhooksTest(load)} {
-		run := sub.RunE
-		sub.RunE = func(cmd *cobra.Command, args []string) error {
-			t.called = true
-			return run(cmd, args)
-		}
-		sub.Args = asUsage(cobra.NoArgs)
+		sub.Args = cobra.NoArgs
 		command.AddCommand(sub)
 	}
 	return command

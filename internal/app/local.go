@@ -72,6 +72,8 @@ func (l *local) calls() map[string]call {
 		"cancel":   on(l.cancel),
 		"resolve":  on(l.resolve),
 		"retry":    on(l.retry),
+		"consent":  on(l.service.consent),
+		"review":   on(l.service.review),
 	}
 }
 

@@ -1,0 +1,383 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/report"
+)
+
+// OptOutImport is a file of people who must not be written to.
+type OptOutImport struct {
+	File    string
+	Stdin   io.Reader // read when File is "-"
+	Country string    // for numbers without a country code; ISO 3166
+	Column  string    // with the numbers; "" for chat_id if there is one, else guessed
+	DryRun  bool      // say what it would come to, and change nothing
+}
+
+// OptOutsImported is what an import came to (docs/cli-json.md).
+type OptOutsImported struct {
+	SchemaVersion int    `json:"schema_version"`
+	File          string `json:"file"`
+	Dialect       string `json:"dialect"` // for people
+	Column        string `json:"address_column"`
+	DryRun        bool   `json:"dry_run"`
+	Rows          int64  `json:"rows"` // added, already, overruled and bad add up to it
+	Added         int64  `json:"added"`
+	Already       int64  `json:"already"`   // were opted out before, or stood higher up in the file
+	Overruled     int64  `json:"overruled"` // have opted in again later than the file's date
+	Bad           int64  `json:"bad"`       // nobody could be read from these rows
+	Undated       int64  `json:"undated"`   // dates that could not be read: opted out as of now
+	Skipped       int64  `json:"skipped"`   // waiting messages that will not be sent
+	Queued        int64  `json:"queued"`    // messages in the provider's queue
+	Purging       bool   `json:"purging"`   // the service takes them out of there
+
+	Problems    []ProblemGroup `json:"problems"`     // the most frequent first
+	RejectsFile *string        `json:"rejects_file"` // the bad rows, to be mended and imported; null: there is none
+}
+
+// Clean says whether every row was understood.
+func (r *OptOutsImported) Clean() bool { return r.Bad == 0 && r.Undated == 0 }
+
+// importRows is how many rows are kept at a time.
+const importRows = 2000
+
+// Import keeps that everybody in a file must not be written to. A row that
+// cannot be read never keeps the others from that: it is counted, listed, and
+// put aside. The file is read as a stream; after an error, what was read so far
+// is kept, and importing the file again does no harm.
+func (o *OptOuts) Import(ctx context.Context, in OptOutImport) (_ *OptOutsImported, err error) {
+	name := filepath.Base(in.File)
+	if in.File == "-" {
+		name = "standard input"
+		if in.File, err = spool(in.Stdin); err != nil {
+			return nil, err
+		}
+		defer func() { _ = os.Remove(in.File) }() // a leftover is harmless
+	}
+	reader, err := openOptOuts(in)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = reader.Close() }() // only read from
+	column, kind, _ := reader.AddressColumn()
+	parser, err := campaign.NewAddressParser(in.Country, kind)
+	if err != nil {
+		return nil, forOptOuts(err)
+	}
+	m := &optOutImporter{
+		into: o, reader: reader, parser: parser, address: column,
+		reason: slices.Index(reader.Slugs(), "reason"), date: slices.Index(reader.Slugs(), "date"), now: time.Now(),
+		result: OptOutsImported{
+			SchemaVersion: 1, File: name, Dialect: reader.Dialect().String(),
+			Column: reader.Header()[column], DryRun: in.DryRun, Problems: []ProblemGroup{},
+		},
+	}
+	if in.DryRun {
+		m.seen = map[campaign.ChatID]bool{}
+	} else {
+		m.rejects = reader.NewRejects(filepath.Join(o.app.dir, "optouts-rejects.csv"))
+	}
+	err = m.run(ctx)
+	return &m.result, err
+}
+
+// openOptOuts opens the file by its chat ids, which need no country and are
+// what Export writes, else by its phone numbers.
+func openOptOuts(in OptOutImport) (*campaign.Reader, error) {
+	source := campaign.Source{CSV: in.File, Phone: in.Column, Country: in.Country}
+	r, err := campaign.OpenSource(source, "", nil, campaign.Limits{})
+	if err != nil || in.Column != "" {
+		return r, forOptOuts(err)
+	}
+	if _, kind, _ := r.AddressColumn(); kind == campaign.AddressChat || !slices.Contains(r.Slugs(), "chat_id") {
+		return r, nil
+	}
+	if err := r.Close(); err != nil {
+		return nil, err
+	}
+	source.ChatID = "chat_id"
+	r, err = campaign.OpenSource(source, "", nil, campaign.Limits{})
+	return r, forOptOuts(err)
+}
+
+// forOptOuts puts into the words of this command what was said about a
+// campaign's recipients.
+func forOptOuts(err error) error {
+	rejected := Problems(err)
+	if rejected == nil {
+		return err
+	}
+	for i := range rejected.Problems {
+		byFlags(&rejected.Problems[i])
+	}
+	return err
+}
+
+// byFlags names the flags of a command in place of a campaign file's keys.
+func byFlags(p *campaign.Problem) {
+	p.Field = strings.TrimPrefix(p.Field, "recipients.")
+	p.Fix = strings.NewReplacer(
+		"name the column in recipients.phone (or recipients.chat_id)", "name the column with --phone",
+		"set recipients.phone to one of the headers", "give --phone one of the headers",
+		"set recipients.country to the country", "give --country the country",
+		"; a relative path is relative to the campaign file's folder", "",
+		"a relative path is relative to the campaign file's folder", "check the path",
+	).Replace(p.Fix)
+}
+
+// spool copies standard input to a file, which can be looked at twice.
+func spool(in io.Reader) (name string, err error) {
+	f, err := os.CreateTemp("", "herald-optouts-*.csv")
+	if err != nil {
+		return "", fmt.Errorf("copy standard input: %w", err)
+	}
+	_, err = io.Copy(f, in)
+	return f.Name(), errors.Join(err, f.Close())
+}
+
+// optOutImporter reads one file.
+type optOutImporter struct {
+	into    *OptOuts
+	reader  *campaign.Reader
+	parser  *campaign.AddressParser
+	rejects *campaign.RejectsWriter // nil in a dry run
+	address int
+	reason  int // columns; -1 for none
+	date    int
+	now     time.Time
+
+	batch  []campaign.Consent
+	seen   map[campaign.ChatID]bool // in a dry run, which leaves no trace in the ledger
+	groups []ProblemGroup
+	result OptOutsImported
+}
+
+func (m *optOutImporter) run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, m.finish()) }()
+	for {
+		rec, err := m.reader.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return m.flush(ctx)
+		case err != nil: // the rows so far are good all the same
+			return errors.Join(err, m.flush(ctx))
+		}
+		if err := m.take(rec); err != nil {
+			return err
+		}
+		if len(m.batch) >= importRows {
+			if err := m.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take makes a decision of one row.
+func (m *optOutImporter) take(rec campaign.Record) error {
+	m.result.Rows++
+	problem := rec.Problem
+	var chat campaign.ChatID
+	if problem == nil {
+		if chat, problem = m.parser.Parse(rec.Cells[m.address]); problem != nil {
+			problem.Column, problem.Field = m.address+1, m.reader.Header()[m.address]
+		}
+	}
+	if problem != nil {
+		m.result.Bad++
+		m.note(rec, problem)
+		if m.rejects == nil {
+			return nil
+		}
+		return m.rejects.Add(rec, *problem)
+	}
+	c := campaign.Consent{Chat: chat, Wish: campaign.WishOut, Source: campaign.ConsentImport}
+	if m.reason >= 0 {
+		c.Reason = reasonOf(report.Plain(rec.Cells[m.reason]))
+	}
+	if c.Reason == "" {
+		c.Reason = reasonOf("in " + m.result.File)
+	}
+	if m.date >= 0 {
+		var problem *campaign.Problem
+		if c.At, problem = dateOf(rec.Cells[m.date], m.now); problem != nil {
+			problem.Column, problem.Field = m.date+1, m.reader.Header()[m.date]
+			m.result.Undated++
+			m.note(rec, problem)
+		}
+	}
+	m.batch = append(m.batch, c)
+	return nil
+}
+
+// note counts what is wrong with a row, and keeps the first three of a kind.
+func (m *optOutImporter) note(rec campaign.Record, p *campaign.Problem) {
+	byFlags(p)
+	p.File, p.Line = m.result.File, rec.Line
+	i := slices.IndexFunc(m.groups, func(g ProblemGroup) bool { return g.Code == p.Code })
+	if i < 0 {
+		i = len(m.groups)
+		m.groups = append(m.groups, ProblemGroup{Code: p.Code})
+	}
+	m.groups[i].Count++
+	if len(m.groups[i].First) < 3 {
+		m.groups[i].First = append(m.groups[i].First, *p)
+	}
+}
+
+// dateOptOut is the code of a date that cannot be read.
+const dateOptOut = "E_OPTOUT_DATE"
+
+// dateOf reads when somebody opted out; zero when the cell is empty. Of a day
+// alone its end counts, so that it holds against what was said earlier that
+// day.
+func dateOf(cell string, now time.Time) (time.Time, *campaign.Problem) {
+	text := strings.TrimSpace(cell)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04"} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return notAfter(at, now)
+		}
+	}
+	if day, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil && !day.After(now) {
+		return earlier(day.AddDate(0, 0, 1).Add(-time.Millisecond), now), nil
+	}
+	return time.Time{}, badDate("the date cannot be read, or lies in the future; this person is opted out as of now")
+}
+
+func notAfter(at, now time.Time) (time.Time, *campaign.Problem) {
+	if at.After(now) {
+		return time.Time{}, badDate("the date lies in the future; this person is opted out as of now")
+	}
+	return at, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func badDate(what string) *campaign.Problem {
+	return &campaign.Problem{Code: dateOptOut, What: what, Fix: "write dates like 2026-11-28 or 2026-11-28T09:30:00Z"}
+}
+
+// flush keeps what was read.
+func (m *optOutImporter) flush(ctx context.Context) error {
+	if len(m.batch) == 0 {
+		return nil
+	}
+	batch := m.batch
+	m.batch = m.batch[:0]
+	before, err := m.into.app.store.Suppressed(ctx, chatsOf(batch))
+	if err != nil {
+		return err
+	}
+	if m.seen != nil {
+		return m.foresee(ctx, batch, before)
+	}
+	// Somebody who is out already is not opted out anew each time the file is
+	// imported: that would hold against what they say in between.
+	news := slices.DeleteFunc(slices.Clone(batch), func(c campaign.Consent) bool { return c.At.IsZero() && before[c.Chat] })
+	d, err := m.into.keep.consent(ctx, news)
+	m.result.Added += d.Changed
+	m.result.Overruled += d.Overruled
+	m.result.Skipped += d.Skipped
+	m.result.Queued += d.Queued
+	m.result.Purging = m.result.Purging || d.Purging
+	if err == nil {
+		m.result.Already += int64(len(batch)) - d.Changed - d.Overruled
+	}
+	return err
+}
+
+// foresee counts what decisions would come to.
+func (m *optOutImporter) foresee(ctx context.Context, batch []campaign.Consent, before map[campaign.ChatID]bool) error {
+	for _, c := range batch {
+		if before[c.Chat] || m.seen[c.Chat] {
+			m.result.Already++
+			continue
+		}
+		overruled := false
+		if !c.At.IsZero() {
+			history, err := m.into.app.store.ConsentOf(ctx, c.Chat)
+			if err != nil {
+				return err
+			}
+			overruled = len(history) > 0 && history[0].Newer(c)
+		}
+		if overruled {
+			m.result.Overruled++
+			continue
+		}
+		m.seen[c.Chat] = true
+		m.result.Added++
+	}
+	return nil
+}
+
+// finish puts the rejects in place and what was wrong in order.
+func (m *optOutImporter) finish() error {
+	slices.SortStableFunc(m.groups, func(a, b ProblemGroup) int { return int(b.Count - a.Count) })
+	m.result.Problems = append(m.result.Problems, m.groups...)
+	if m.rejects == nil || m.rejects.Count() == 0 {
+		return nil
+	}
+	path := m.rejects.Path()
+	m.result.RejectsFile = &path
+	return m.rejects.Close()
+}
+
+// Export writes everybody who must not be written to as CSV, the way Import
+// reads it back: whole numbers, for the owner of the list. It returns how many.
+func (o *OptOuts) Export(ctx context.Context, w io.Writer) (int64, error) {
+	buf := bufio.NewWriterSize(w, 64<<10)
+	out := csv.NewWriter(buf)
+	if err := out.Write([]string{"phone", "date", "reason", "source", "campaign_id", "chat_id"}); err != nil {
+		return 0, err
+	}
+	var n int64
+	for opted, err := range o.app.store.OptOuts(ctx) {
+		if err != nil {
+			return n, err
+		}
+		phone := ""
+		if !opted.Chat.IsGroup() {
+			phone = opted.Chat.Number()
+		}
+		err := out.Write([]string{
+			phone, opted.At.UTC().Format(time.RFC3339Nano), report.Neutralize(reasonOf(opted.Reason)),
+			string(opted.Source), string(opted.Campaign), string(opted.Chat),
+		})
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	out.Flush()
+	return n, errors.Join(out.Error(), buf.Flush())
+}
+
+// ExportFile is Export into a file, which is there when it is whole.
+func (o *OptOuts) ExportFile(ctx context.Context, path string) (n int64, err error) {
+	err = writeFile(path, func(w io.Writer) error {
+		n, err = o.Export(ctx, w)
+		return err
+	})
+	return n, err
+}
