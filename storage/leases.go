@@ -126,3 +126,20 @@ func (s *Store) updateLease(
 	})
 	return s.fail(what, err)
 }
+
+// Leases is the leases that senders ever had, by the age of the senders.
+func (s *Store) Leases(ctx context.Context) ([]campaign.Lease, error) {
+	var rows []struct {
+		Sender campaign.SenderID `db:"id"`
+		leaseRow
+	}
+	err := s.readers.SelectContext(ctx, &rows, "SELECT s.id, "+leaseColumns+" FROM leases l JOIN senders s ON s.n = l.sender_n ORDER BY s.n")
+	if err != nil {
+		return nil, s.fail("list the leases", err)
+	}
+	leases := make([]campaign.Lease, len(rows))
+	for i, r := range rows {
+		leases[i] = r.lease(r.Sender)
+	}
+	return leases, nil
+}

@@ -215,7 +215,11 @@ skipped. Asks in live mode; scripts use --yes.`,
 				}
 				n := int64(len(chats))
 				t.sayBelow("", fmt.Sprintf("This lets campaigns write to %s who asked not to be written to.", agree(n, "person", "people")))
-				if o.Live() && !yes {
+				live, err := o.Live(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if live && !yes {
 					if err := t.confirmCount(cmd.Context(), n, "Type the number of people to go on"); err != nil {
 						return err
 					}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -191,8 +192,15 @@ func (r *Remote) review(ctx context.Context, in reviewing) (Decided, error) {
 	return ask[Decided](ctx, r, "review", in)
 }
 
-// Live says whether real people are concerned.
-func (o *OptOuts) Live() bool { return o.app.cfg.Mode == campaign.ModeLive }
+// Live says whether real people are concerned, whatever mode this command was
+// called in.
+func (o *OptOuts) Live(ctx context.Context) (bool, error) {
+	if o.app.cfg.Mode == campaign.ModeLive {
+		return true, nil
+	}
+	all, err := o.app.store.Campaigns(ctx)
+	return slices.ContainsFunc(all, func(c campaign.Campaign) bool { return c.Mode == campaign.ModeLive }), err
+}
 
 // Chats reads phone numbers, or chat ids, as a person writes them. country, an
 // ISO 3166 code, is for numbers without a country code; "" refuses those.

@@ -13,6 +13,9 @@ type InputError = campaign.InputError
 // CampaignID names a campaign.
 type CampaignID = campaign.ID
 
+// SenderID names a sender.
+type SenderID = campaign.SenderID
+
 // ImportSummary is what an import came to.
 type ImportSummary = campaign.ImportSummary
 

@@ -17,6 +17,8 @@ const (
 	// phoneEvery is how often each phone is looked after: two requests a
 	// minute, beside which the sends do not notice them.
 	phoneEvery = 30 * time.Second
+	// phoneKept is how often it is kept that a phone is still as it was.
+	phoneKept = 5 * time.Minute
 	// phoneTimeout bounds one look.
 	phoneTimeout = 10 * time.Second
 	// phoneGiveUp is how long no sender may be connected before the campaign
@@ -57,6 +59,9 @@ type phoneWatch struct {
 	gate   *dispatcher.Hold
 	told   time.Time // since when the hold that was told of lasts; zero: none was
 	quiet  time.Time // the API asked not to be asked before
+
+	state campaign.PhoneState // as the ledger has it, since kept
+	kept  time.Time
 }
 
 func (w *phoneWatch) look(ctx context.Context) {
@@ -71,8 +76,10 @@ func (w *phoneWatch) look(ctx context.Context) {
 	throttled, _ := errors.AsType[*gateway.ThrottledError](err)
 	switch {
 	case err == nil:
+		w.saw(ctx, gateway.PhoneConnected)
 		w.gate.Clear(campaign.PauseDisconnected)
 	case disconnected != nil:
+		w.saw(ctx, disconnected.State)
 		w.gate.Set(campaign.PauseDisconnected, disconnected.Error())
 	case throttled != nil:
 		w.quiet = time.Now().Add(throttled.RetryAfter())
@@ -82,6 +89,20 @@ func (w *phoneWatch) look(ctx context.Context) {
 		w.engine.log.DebugContext(ctx, "phone not checked", "sender", w.sender.ID, "err", err)
 	}
 	w.tell(ctx, false)
+}
+
+// saw keeps the state of the phone for whoever asks: each change, and from time
+// to time that nothing has changed.
+func (w *phoneWatch) saw(ctx context.Context, state campaign.PhoneState) {
+	if state == w.state && time.Since(w.kept) < phoneKept {
+		return
+	}
+	if err := w.engine.store.PutPhone(ctx, w.sender.ID, state, time.Time{}); err != nil {
+		// Nothing depends on it; the disk may be full.
+		w.engine.log.DebugContext(ctx, "state of the phone not kept", "sender", w.sender.ID, "err", err)
+		return
+	}
+	w.state, w.kept = state, time.Now()
 }
 
 // tell says once that the sender is held, and once that it goes on: that only
