@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -293,7 +294,12 @@ func (m *optOutImporter) flush(ctx context.Context) error {
 	}
 	// Somebody who is out already is not opted out anew each time the file is
 	// imported: that would hold against what they say in between.
-	news := slices.DeleteFunc(slices.Clone(batch), func(c campaign.Consent) bool { return c.At.IsZero() && before[c.Chat] })
+	out := maps.Clone(before)
+	news := slices.DeleteFunc(slices.Clone(batch), func(c campaign.Consent) bool {
+		told := c.At.IsZero() && out[c.Chat]
+		out[c.Chat] = true
+		return told
+	})
 	d, err := m.into.keep.consent(ctx, news)
 	m.result.Added += d.Changed
 	m.result.Overruled += d.Overruled
