@@ -177,8 +177,8 @@ func (s *Service) review(ctx context.Context, in reviewing) (Decided, error) {
 
 // takeOut hands over what can still be taken out of the provider's queue.
 func (s *Service) takeOut(d Decided, queued []campaign.Located) Decided {
-	if s.withdraw != nil && len(queued) > 0 {
-		s.withdraw(queued)
+	if len(queued) > 0 {
+		s.engine.answers.withdrawals.Take(queued)
 		d.Purging = true
 	}
 	return d

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/sandbox"
 )
 
 // optOuts opens the theater's data directory to keep opt-outs.
@@ -289,26 +290,34 @@ func TestNoSendFollowsAnOptOut(t *testing.T) {
 	}
 }
 
-// TestServiceHandsOverWhatIsQueued to whoever takes it out of the provider's
-// queue, and says that it does.
-func TestServiceHandsOverWhatIsQueued(t *testing.T) {
+// TestServiceTakesOutWhatIsQueued: what the provider has not sent yet is taken
+// out of its queue by its queue ids, and never arrives; everybody else's does.
+func TestServiceTakesOutWhatIsQueued(t *testing.T) {
 	t.Parallel()
-	th := newTheater(t, nil)
-	a := th.open()
-	defer func() { check(t, a.Close()) }()
-	var handed []campaign.Located
-	s := &Service{app: a}
-	queued := []campaign.Located{{QueueID: "q-1"}}
-	if d := s.takeOut(Decided{Queued: 1}, queued); d.Purging {
-		t.Error("nobody takes it out, and the service says so")
+	th := newTheater(t, func(c *sandbox.Config) { c.OnDisconnected = sandbox.DisconnectedHold })
+	file := th.campaign("queued", 1, 12, "pace: { rate: 20/s, in_flight: 1 }\n")
+	s := th.serve()
+	defer s.end()
+	id := s.start(file)
+	check(t, th.sim.Disconnect(testSender)) // what is accepted from now on waits there
+	s.until(id, func(v CampaignView) bool { return v.Waiting() == 0 && v.Balance[campaign.StatusQueued] >= 3 })
+	o := s.remote.OptOuts()
+	d, err := o.Add(t.Context(), mustChats(t, o, "+"+number(10), "+"+number(11), "+"+number(12)), "")
+	check(t, err)
+	if d.Queued != 3 || !d.Purging || d.Skipped != 0 {
+		t.Errorf("opted out: %+v", d)
 	}
-	s.withdraw = func(q []campaign.Located) { handed = q }
-	if d := s.takeOut(Decided{Queued: 1}, queued); !d.Purging || len(handed) != 1 {
-		t.Errorf("handed over %v, purging %t", handed, d.Purging)
+	s.until(id, func(v CampaignView) bool { return v.Balance[campaign.StatusCanceled] == 3 })
+	check(t, th.sim.Connect(testSender))
+	s.until(id, isIn(campaign.StateCompleted))
+	purged := 0
+	for _, a := range th.sim.Acceptances() {
+		if a.Purged {
+			purged++
+		}
 	}
-	handed = nil
-	if d := s.takeOut(Decided{}, nil); d.Purging || handed != nil {
-		t.Error("nothing was queued, and something is taken out")
+	if purged != 3 {
+		t.Errorf("%d messages were taken out of the queue, want those of the 3 people", purged)
 	}
 }
 

@@ -17,11 +17,6 @@ type Service struct {
 	provider *provider
 	engine   *engine
 
-	// withdraw is handed the messages to people who opted out that are in the
-	// provider's queue, to be taken out of there by their queue ids. It does not
-	// wait. Nil leaves them where they are.
-	withdraw func(queued []campaign.Located)
-
 	mu       sync.Mutex
 	sendings map[campaign.ID]*sending
 	closed   bool
