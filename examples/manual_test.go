@@ -226,6 +226,12 @@ func TestManualHasEveryJSONField(t *testing.T) {
 	walk(reflect.TypeFor[app.Resolved]())
 	walk(reflect.TypeFor[app.FollowUp]())
 	walk(reflect.TypeFor[app.Retry]())
+	walk(reflect.TypeFor[app.OptOutView]())
+	walk(reflect.TypeFor[app.History]())
+	walk(reflect.TypeFor[app.ReviewView]())
+	walk(reflect.TypeFor[app.Decided]())
+	walk(reflect.TypeFor[app.OptOutsImported]())
+	walk(reflect.TypeFor[app.SenderView]())
 	walk(reflect.TypeFor[app.Backed]())
 	walk(reflect.TypeFor[app.Restored]())
 }
