@@ -1,11 +1,13 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -30,9 +32,11 @@ type answers struct {
 const answerColumns = "replies, replied_at, reply, vote, voted_at, vote_moves, opted_out"
 
 // answered derives the answers to rows and keeps them, with their counts. Rows
-// that the ledger does not have are passed over.
+// that the ledger does not have are passed over. Their order is fixed, as in
+// flush.
 func (t *tx) answered(ctx context.Context, rows map[rowKey]bool) error {
-	for row := range rows {
+	byKey := func(a, b rowKey) int { return cmp.Or(cmp.Compare(a.Campaign, b.Campaign), cmp.Compare(a.Seq, b.Seq)) }
+	for _, row := range slices.SortedFunc(maps.Keys(rows), byKey) {
 		var was answers
 		var chat campaign.ChatID
 		var senderN int64
