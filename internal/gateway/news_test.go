@@ -176,17 +176,16 @@ func TestNewsThatCannotBeRead(t *testing.T) {
 // TestFailuresThatMayPass: only words that say so make one.
 func TestFailuresThatMayPass(t *testing.T) {
 	t.Parallel()
-	for description, want := range map[string]campaign.FailClass{
-		"Provider temporarily unavailable. Gave up after 3 retries.": campaign.FailTransient,
-		"Phone is disconnected.":                                     campaign.FailTransient,
-		"Request timed out":                                          campaign.FailTransient,
-		"The recipient has blocked this number.":                     campaign.FailPermanent,
-		"Invalid chat_id.":                                           campaign.FailPermanent,
-		"":                                                           campaign.FailPermanent,
+	for want, descriptions := range map[campaign.FailClass][]string{
+		campaign.FailTransient: {"Provider temporarily unavailable. Gave up after 3 retries.", "Phone is disconnected.", "Request timed out"},
+		campaign.FailPermanent: {"The recipient has blocked this number.", "Invalid chat_id.", ""},
 	} {
-		news, err := News([]byte(fmt.Sprintf(`{"event":"message.failed","data":{"queue_id":"q1","status":"failed","status_description":%q}}`, description)))
-		if err != nil || news.Message.Evidence.FailClass != want {
-			t.Errorf("%q: %v, %v", description, news.Message.Evidence.FailClass, err)
+		for _, description := range descriptions {
+			raw := fmt.Sprintf(`{"event":"message.failed","data":{"queue_id":"q1","status":"failed","status_description":%q}}`, description)
+			news, err := News([]byte(raw))
+			if err != nil || news.Message.Evidence.FailClass != want {
+				t.Errorf("%q: %v, %v", description, news.Message.Evidence.FailClass, err)
+			}
 		}
 	}
 }
