@@ -245,3 +245,36 @@ func TestALongListIsReadInParts(t *testing.T) {
 		t.Errorf("%d looks:\n%s", endless.looks, m.log)
 	}
 }
+
+// TestWorkersEnd when they are told to, and do their work until then.
+func TestWorkersEnd(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	m.send(1)
+	purged, looked := make(chan []string, 1), make(chan struct{}, 100)
+	w := status.NewWithdrawals(m.ledger, purger(func(ids []string) ([]string, error) {
+		purged <- ids
+		return ids, nil
+	}), slog.New(slog.DiscardHandler))
+	m.desk.Withdrawals = w
+	m.sweepBy(&scripted{each: func(_, _ time.Time, show func(campaign.News)) error {
+		looked <- struct{}{}
+		show(campaign.News{Inbound: &campaign.Inbound{ID: "r1", Chat: storagetest.Chat(1), Text: "STOP", At: mailTime.Add(time.Second)}})
+		return nil
+	}}, free{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{}, 2)
+	for _, run := range []func(context.Context){w.Run, m.sweeper.Run} {
+		go func() {
+			run(ctx)
+			ended <- struct{}{}
+		}()
+	}
+	<-looked
+	if ids := <-purged; !slices.Equal(ids, []string{m.queue(1)}) {
+		t.Errorf("purged %v", ids)
+	}
+	cancel()
+	<-ended
+	<-ended
+}
