@@ -29,6 +29,7 @@ type sendFlags struct {
 	now         bool
 	maxFailed   int64
 	quiet       bool
+	webhooks    string
 	prepare     app.PrepareOptions
 
 	file string // as it was named
@@ -71,6 +72,7 @@ to anyone twice. A file whose message or recipients have changed is refused:
 	flags.BoolVar(&f.prepare.SkipInvalid, "skip-invalid", false, "go on although more than 5 % of the rows are bad")
 	flags.BoolVar(&f.prepare.AsNew, "as-new", false, "start another campaign although one of this name exists; it sends to everyone, also to those who got it already")
 	flags.StringVar(&f.prepare.Delta, "delta", "", "add the rows of `file` to the campaign; people it has already are not repeated")
+	flags.StringVar(&f.webhooks, "webhooks", "", "receive webhooks at this `address` while it runs, e.g. 127.0.0.1:8484 (docs/webhooks.md)")
 	command.MarkFlagsMutuallyExclusive("as-new", "delta")
 	return command
 }
@@ -119,7 +121,7 @@ func (t *terminal) send(ctx context.Context, engine sender, file string, f sendF
 	view := t.newProgressView(f.quiet)
 	result, err := engine.Run(ctx, prepared, app.RunOptions{
 		Wait: app.Wait(f.wait), WaitTimeout: f.waitTimeout, Now: f.now,
-		Progress: view.show, Control: view.control,
+		Progress: view.show, Control: view.control, Webhooks: f.webhooks,
 	})
 	view.close()
 	ctx = context.WithoutCancel(ctx)

@@ -57,6 +57,18 @@ func (a *answers) run(ctx context.Context, running *sync.WaitGroup) {
 	running.Go(func() { a.withdrawals.Run(ctx) })
 }
 
+// catchUp folds in what came while nobody was there, before anything is sent: an
+// opt-out may be among it. What cannot be folded in now is later.
+func (a *answers) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, revisitFor)
+	defer cancel()
+	for {
+		if n, err := a.inbox.Round(ctx); err != nil || n == 0 {
+			return // the inbox's own Run says what is wrong
+		}
+	}
+}
+
 // tell starts the delivery of notices, if it is not under way. A campaign is
 // sent all the same when that cannot be: its notices wait in the ledger.
 func (e *engine) tell(ctx context.Context) {

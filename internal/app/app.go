@@ -43,6 +43,7 @@ type tuning struct {
 	callTimeout     time.Duration                        // periskope.Config
 	reconciler      status.ReconcilerConfig              // its durations
 	sweeper         status.SweeperConfig                 // its durations
+	reportsEvery    time.Duration                        // reportsEvery
 	sweepsPerSecond float64                              // Config.sweepsPerSecond
 	phoneEvery      time.Duration                        // phoneEvery
 	phoneGiveUp     time.Duration                        // phoneGiveUp

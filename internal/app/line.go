@@ -67,12 +67,14 @@ func (e *engine) adjust(ctx context.Context, l *line) {
 
 func (e *engine) start(ctx context.Context, l *line) {
 	ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	feeder := campaign.NewFeeder(e.store, ledger{e.store, e.disk}, e.conn, e.log, campaign.FeederConfig{Sender: l.sender.ID, Pace: l.pace})
+	checked := e.checkContacts(l)
+	feeder := campaign.NewFeeder(checked, ledger{e.store, e.disk}, e.conn, e.log, campaign.FeederConfig{Sender: l.sender.ID, Pace: l.pace})
 	l.mu.Lock()
 	l.feeder = feeder
 	l.mu.Unlock()
 	pace := l.pace
 	l.working.Go(func() { e.serve(ctx, l, pace, feeder) })
+	l.working.Go(func() { checked.Run(ctx) })
 	l.working.Go(func() { e.watchPhone(ctx, l) })
 }
 

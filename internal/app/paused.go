@@ -56,6 +56,8 @@ func pauseNext(reason campaign.PauseReason, file string) string {
 		return "put the file back into the media folder of the data directory, then " + again
 	case campaign.PauseMissedStart:
 		return fmt.Sprintf("nothing was sent; `herald run %s --now` starts it now, a new schedule.start in the file makes it wait for that", file)
+	case campaign.PauseOptOutRate:
+		return "look at what they wrote with `herald report`, and at whom you write to; if you still mean it, " + again
 	case campaign.PauseRestored:
 		return "`herald resume --after-restore`, then " + again
 	default:

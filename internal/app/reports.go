@@ -285,12 +285,9 @@ func (a *App) rejectsFile(id campaign.ID) string {
 
 func (a *App) reportDeps() report.Deps {
 	l := reportLedger{a.store}
-	deps := report.Deps{Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l, Earlier: l}
-	// What the ledger keeps of answers beside the rows.
-	deps.Replies, _ = any(a.store).(report.Replies)
-	deps.Ballots, _ = any(a.store).(report.Ballots)
-	deps.Reviews, _ = any(a.store).(report.Reviews)
-	return deps
+	return report.Deps{
+		Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l, Earlier: l, Replies: l, Ballots: l, Reviews: l,
+	}
 }
 
 // reportLedger lets the report read the ledger.

@@ -143,8 +143,8 @@ type run struct {
 	counted time.Time // when a service last counted what it still follows
 
 	began     time.Time
-	submitted time.Time // when nothing was left to submit; zero before
-	accepted  int64     // at the start of this run
+	submitted time.Time       // when nothing was left to submit; zero before
+	before    campaign.Totals // at the start of this run
 	speed     speedometer
 }
 
@@ -153,7 +153,7 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 	if err != nil {
 		return RunResult{}, err
 	}
-	r.accepted = totals.Accepted()
+	r.before = totals
 	if r.prepared.Campaign.State == campaign.StateCompleted {
 		return r.end(ctx, nil) // only a delta brings it back to life
 	}
@@ -247,6 +247,7 @@ func (r *run) start(ctx context.Context) error {
 			return err
 		}
 	}
+	r.engine.answers.catchUp(ctx)
 	r.revisit(ctx)
 	r.allow(r.prepared.Campaign.State == campaign.StateRunning)
 	return nil
@@ -283,7 +284,7 @@ func (r *run) step(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	r.speed.observe(time.Now(), totals.Accepted()-r.accepted)
+	r.speed.observe(time.Now(), totals.Accepted()-r.before.Accepted())
 	r.opts.Progress(r.progress(totals))
 
 	switch now.State {
@@ -294,7 +295,7 @@ func (r *run) step(ctx context.Context) (bool, error) {
 		return true, pausedError(now)
 	case campaign.StateRunning:
 		if totals.Unsubmitted() > 0 {
-			return false, nil
+			return false, r.optOutRate(ctx, totals)
 		}
 		r.allow(false)
 		r.submitted = time.Now()
@@ -459,7 +460,7 @@ func (r *run) end(ctx context.Context, cause error) (RunResult, error) {
 		finished = time.Now()
 	}
 	result := RunResult{
-		Campaign: c, Totals: totals, Duration: finished.Sub(r.began), Accepted: totals.Accepted() - r.accepted,
+		Campaign: c, Totals: totals, Duration: finished.Sub(r.began), Accepted: totals.Accepted() - r.before.Accepted(),
 		Interrupted: interrupted,
 		TimedOut:    !interrupted && cause == nil && c.State == campaign.StateTracking && (!reached(totals, r.opts.Wait) || r.unclear(totals) > 0),
 	}

@@ -66,6 +66,7 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) (err error) {
 	if err := provider.deliverTo(ctx, "http://"+server.Addr()+web.WebhookPath); err != nil {
 		return err
 	}
+	engine.answers.catchUp(ctx)
 	taken, err := s.takeUp(ctx)
 	if err != nil {
 		return err
@@ -73,7 +74,7 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) (err error) {
 	if o.Ready != nil {
 		o.Ready(ServiceInfo{URL: "http://" + server.Addr(), Mode: a.cfg.Mode, DataDir: a.dir, Campaigns: taken, Webhooks: len(a.webhookKeys()) > 0})
 	}
-	<-ctx.Done()
+	s.keepReports(ctx)
 	a.log.InfoContext(ctx, "stopping", slog.Int("campaigns", s.count()))
 	return nil
 }

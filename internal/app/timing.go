@@ -49,6 +49,15 @@ func (c Config) speed() float64 {
 // that of the poller.
 func (c Config) sweepsPerSecond() float64 { return 0.5 * c.speed() }
 
+// contactsEvery is the pause between two questions about contacts: zero for the
+// default, shorter in the sandbox.
+func (c Config) contactsEvery() time.Duration {
+	if c.Mode == campaign.ModeSandbox {
+		return max(time.Duration(float64(campaign.ContactsEvery)/c.Sandbox.Speed), time.Millisecond)
+	}
+	return 0
+}
+
 // faster is a time of real life in a sandbox, at least a second.
 func faster(d time.Duration, speed float64) time.Duration {
 	return max(time.Duration(float64(d)/speed), time.Second)
