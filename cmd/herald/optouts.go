@@ -17,7 +17,7 @@ import (
 func (t *terminal) optOutsCommand(load loader) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "optouts",
-		Short: "Who must not be written to: list, add, remove, import, export, review",
+		Short: "Who must not be written to: list, add, import, export, review",
 		Long: `Keep the list of those who do not want messages. It holds for every campaign of
 the data directory, from the moment it is kept: what waits for them is not sent.
 Whoever answers STOP is on it by himself; docs/optouts.md has the words.

@@ -28,7 +28,7 @@ Every row that can be read counts, whatever is wrong with the others. Those are
 listed and put into optouts-rejects.csv in the data directory, to be mended and
 imported; the exit code is 3 then. Importing a file again does no harm.`,
 		Example: `  herald optouts import unsubscribed.csv --country IN
-  herald optouts import list.xlsx --phone "Mobile no." --dry-run`,
+  herald optouts import list.csv --phone "Mobile no." --dry-run`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.File, in.Stdin = args[0], t.in
