@@ -144,7 +144,7 @@ func TestConvergence(t *testing.T) {
 		t.Skip("skipped with -short: five campaigns with people who take their time")
 	}
 	expected := converge(t, sandbox.WebhookFaults{}, sandbox.NamesAck, sandbox.EnvelopeReal)
-	t.Run("what is known", func(t *testing.T) { //nolint:paralleltest // the others compare with it
+	t.Run("what is known", func(t *testing.T) {
 		tally := map[string]int{}
 		for name, k := range expected {
 			which, _, _ := strings.Cut(name, " ")

@@ -80,7 +80,7 @@ func (e *engine) tellHolds(ctx context.Context, l *lane) {
 	disk := false
 	for _, held := range e.holds(l) {
 		detail := held.Detail
-		switch held.Reason {
+		switch held.Reason { //nolint:exhaustive // no other reason holds a sender
 		case campaign.PauseDisconnected:
 			detail = disconnectedDetail(held.Sender, held.Detail)
 		case campaign.PauseDiskFull:
