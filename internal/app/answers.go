@@ -30,13 +30,17 @@ type answers struct {
 
 // newAnswers makes them; budget is the poller's, which failures are confirmed
 // within.
-func (e *engine) newAnswers(budget status.Budget) (*answers, error) {
+func (e *engine) newAnswers(ctx context.Context, budget status.Budget) (*answers, error) {
 	a := e.app
 	words, err := status.NewWords(status.WordList{Out: a.cfg.OptOuts.Words, In: a.cfg.OptOuts.StartWords, Remove: a.cfg.OptOuts.Ignore})
 	if err != nil {
 		return nil, err
 	}
 	out := &answers{directory: newDirectory(a, e.provider), withdrawals: status.NewWithdrawals(a.store, e.provider.gateway, a.log)}
+	// Before anything is read: news of a phone that is not known is passed over.
+	if err := out.directory.learn(ctx); err != nil {
+		return nil, err
+	}
 	desk := status.DeskConfig{Words: words, Echoes: e.settler, Withdrawals: out.withdrawals, Look: e.lookAt}
 	if a.cfg.OptOuts.Confirmation != "" {
 		desk.Confirm = e.confirmOptOut

@@ -17,7 +17,8 @@ type directory struct {
 
 	mu      sync.Mutex
 	senders map[campaign.Phone]campaign.Sender // by number, and by the provider's id
-	looked  time.Time                          // when senders and charge were read
+	guessed bool                               // numbers of phones are missing from senders
+	looked  time.Time                          // when the charge was read
 	charge  []campaign.Sender
 	polls   []campaign.ID
 }
@@ -50,7 +51,7 @@ func (d *directory) learn(ctx context.Context) error {
 		return err
 	}
 	senders := make(map[campaign.Phone]campaign.Sender, len(all))
-	named := false
+	named, guessed := false, false
 	for _, sender := range all {
 		senders[sender.Phone] = sender
 		named = named || strings.HasPrefix(string(sender.Phone), "phone-")
@@ -58,8 +59,9 @@ func (d *directory) learn(ctx context.Context) error {
 	if named {
 		phones, _, err := d.provider.client.Phones(ctx)
 		if err != nil {
-			d.app.log.WarnContext(ctx, "the numbers of phones that are named by their id are not known; webhooks about them are passed over", "err", err)
+			d.app.log.WarnContext(ctx, "the numbers of phones that are named by their id are not known yet; webhooks about them are passed over, the lists are looked through", "err", err)
 		}
+		guessed = err != nil
 		for _, phone := range phones {
 			number, _, _ := strings.Cut(phone.OrgPhone, "@")
 			if sender, ok := senders[campaign.Phone(phone.PhoneID)]; ok {
@@ -69,7 +71,7 @@ func (d *directory) learn(ctx context.Context) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.senders = senders
+	d.senders, d.guessed = senders, guessed
 	return nil
 }
 
@@ -92,10 +94,15 @@ func (d *directory) Polls(ctx context.Context) ([]campaign.ID, error) {
 // look reads what there is to look after, not more often than it changes.
 func (d *directory) look(ctx context.Context) error {
 	d.mu.Lock()
-	fresh := time.Since(d.looked) < chargeEvery
+	fresh, guessed := time.Since(d.looked) < chargeEvery, d.guessed
 	d.mu.Unlock()
 	if fresh {
 		return nil
+	}
+	if guessed {
+		if err := d.learn(ctx); err != nil {
+			return err
+		}
 	}
 	campaigns, err := d.app.store.Campaigns(ctx)
 	if err != nil {

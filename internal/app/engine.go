@@ -112,7 +112,7 @@ func (a *App) startEngine(ctx context.Context, p *provider) (*engine, error) {
 		return nil, errors.Join(err, e.stop(ctx))
 	}
 	e.settler = status.NewReconciler(a.store, p.gateway, e.contents, budget, a.log, a.reconciling(attention))
-	if e.answers, err = e.newAnswers(budget); err != nil {
+	if e.answers, err = e.newAnswers(ctx, budget); err != nil {
 		return nil, errors.Join(err, e.stop(ctx))
 	}
 	return e, nil

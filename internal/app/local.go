@@ -239,7 +239,9 @@ func (l *local) start(ctx context.Context, in starting) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	err = l.service.begin(ctx, p, in.Now)
+	if err = l.service.reachable(ctx, p); err == nil {
+		err = l.service.begin(ctx, p, in.Now)
+	}
 	if err != nil && p.unfinished != nil {
 		return false, errors.Join(err, l.service.app.Discard(context.WithoutCancel(ctx), p))
 	}

@@ -17,7 +17,9 @@ type Service struct {
 	provider *provider
 	engine   *engine
 
-	mu       sync.Mutex
+	beginning sync.Mutex // one campaign begins at a time: two for the same one must not meet
+
+	mu       sync.Mutex // guards what follows
 	sendings map[campaign.ID]*sending
 	closed   bool
 	working  sync.WaitGroup
@@ -25,10 +27,9 @@ type Service struct {
 
 // sending is one campaign in a service's hands.
 type sending struct {
-	run     *run
-	control chan Control
-	cancel  context.CancelFunc
-	done    chan struct{}
+	run    *run
+	cancel context.CancelFunc
+	done   chan struct{}
 
 	mu     sync.Mutex
 	latest Progress
@@ -39,6 +40,8 @@ type sending struct {
 // begin sends a prepared campaign, in place of what the service did for it
 // before. It returns when the campaign is on its way.
 func (s *Service) begin(ctx context.Context, p *Prepared, now bool) error {
+	s.beginning.Lock()
+	defer s.beginning.Unlock()
 	if err := s.release(p.Campaign.ID); err != nil {
 		return err
 	}
@@ -53,22 +56,17 @@ func (s *Service) begin(ctx context.Context, p *Prepared, now bool) error {
 	if p.Campaign.State.Over() {
 		return nil
 	}
-	if p.Campaign.State != campaign.StateTracking {
-		if err := s.provider.checkSenders(ctx, p.senders); err != nil {
-			return err
-		}
-	}
 	renderer, err := s.app.renderer(ctx, p.Campaign)
 	if err != nil {
 		return err
 	}
 	// It outlives the request that asked for it.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	one := &sending{control: make(chan Control, 1), cancel: cancel, done: make(chan struct{})}
+	one := &sending{cancel: cancel, done: make(chan struct{})}
 	one.run = &run{
 		app: s.app, engine: s.engine, lane: s.engine.add(ctx, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces),
 		prepared: p, began: time.Now(), stays: true,
-		opts: RunOptions{Wait: WaitSettled, WaitTimeout: 10 * 365 * 24 * time.Hour, Now: now, Progress: one.show, Control: one.control},
+		opts: RunOptions{Wait: WaitSettled, WaitTimeout: 10 * 365 * 24 * time.Hour, Now: now, Progress: one.show},
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +85,7 @@ var errClosing = &campaign.Error{Code: campaign.CodeUnavailable, What: "the serv
 func (s *Service) send(ctx context.Context, one *sending) {
 	defer close(one.done)
 	c := one.run.prepared.Campaign
-	result, err := one.run.loop(ctx)
+	result, err := s.persist(ctx, one.run)
 	err = errors.Join(err, s.engine.remove(context.WithoutCancel(ctx), one.run.lane))
 	one.mu.Lock()
 	one.err = err
@@ -108,6 +106,35 @@ func (s *Service) send(ctx context.Context, one *sending) {
 	// The ledger tells how it ended, unless it ended in trouble.
 	if s.sendings[c.ID] == one && (err == nil || result.Campaign.State == campaign.StatePaused) {
 		delete(s.sendings, c.ID)
+	}
+}
+
+// persistEvery is how long a service waits before it goes on with a campaign
+// that trouble of its own stopped.
+const persistEvery = 10 * time.Second
+
+// persist runs a campaign until it ends, pauses or is let go: trouble that is
+// neither its end nor a pause must not leave it with nobody who sends it.
+func (s *Service) persist(ctx context.Context, r *run) (RunResult, error) {
+	timer := time.NewTimer(persistEvery)
+	defer timer.Stop()
+	for {
+		result, err := r.loop(ctx)
+		now, lookErr := s.app.store.Campaign(context.WithoutCancel(ctx), r.prepared.Campaign.ID)
+		stuck := lookErr != nil || now.State == campaign.StateRunning || now.State == campaign.StateTracking || now.State == campaign.StateScheduled
+		if err == nil || ctx.Err() != nil || !stuck {
+			return result, err
+		}
+		s.app.log.WarnContext(ctx, "campaign held up, will go on", "campaign_id", r.prepared.Campaign.ID, "err", err)
+		timer.Reset(persistEvery)
+		select {
+		case <-ctx.Done():
+			return result, err
+		case <-timer.C:
+		}
+		if lookErr == nil {
+			r.prepared.Campaign = now
+		}
 	}
 }
 
@@ -147,6 +174,15 @@ func (s *Service) release(id campaign.ID) error {
 		<-one.done
 	}
 	return nil
+}
+
+// reachable says whether the senders can send now. It is for a person who starts
+// something: whatever is gone on with without one holds and pauses by itself.
+func (s *Service) reachable(ctx context.Context, p *Prepared) error {
+	if p.Campaign.State.Over() || p.Campaign.State == campaign.StateTracking {
+		return nil
+	}
+	return s.provider.checkSenders(ctx, p.senders)
 }
 
 // find is the sending of a campaign; nil when the service does nothing for it.
@@ -215,8 +251,15 @@ func (s *Service) Resume(ctx context.Context, id campaign.ID) error {
 			Hint: "`herald status " + string(id) + "` shows where it stands",
 		}
 	}
+	p := &Prepared{Campaign: c, Resumed: true}
+	if err := s.app.senders(ctx, p); err != nil {
+		return err
+	}
+	if err := s.reachable(ctx, p); err != nil { // a person is there to be told
+		return err
+	}
 	// A person decides: also about a start that was missed.
-	return s.goOn(ctx, c, c.Reason == campaign.PauseMissedStart)
+	return s.begin(ctx, p, c.Reason == campaign.PauseMissedStart)
 }
 
 // Pause stops a campaign until it is resumed.
