@@ -62,8 +62,12 @@ func readWebhook(raw []byte) (web.Event, error) {
 	return web.Event{Key: e.Key, Name: e.Name, Followed: e.Kind != periskope.EventOther}, err
 }
 
-// receive listens for webhooks at the address for as long as a run lasts.
-func (a *App) receive(ctx context.Context, e *engine, address string) (*web.Server, error) {
+// receive listens for webhooks at the address until deaf is called; nowhere
+// without an address.
+func (a *App) receive(ctx context.Context, e *engine, address string) (deaf func(context.Context) error, err error) {
+	if address == "" {
+		return func(context.Context) error { return nil }, e.provider.deliverTo(ctx, "")
+	}
 	if len(a.webhookKeys()) == 0 {
 		return nil, &campaign.Error{
 			Code: campaign.CodeInvalid, What: "webhooks need a signing key, to tell who sends them",
@@ -77,11 +81,11 @@ func (a *App) receive(ctx context.Context, e *engine, address string) (*web.Serv
 	if err := e.provider.deliverTo(ctx, "http://"+server.Addr()+web.WebhookPath); err != nil {
 		return nil, errors.Join(err, closeServer(ctx, server))
 	}
-	return server, nil
+	return func(ctx context.Context) error { return closeServer(ctx, server) }, nil
 }
 
 // deliverTo has the built-in simulator deliver its webhooks to this process, and
-// to none that was there before. The real API is told with `herald webhooks
+// to none that was there before; to nobody without a URL. The real API is told with `herald webhooks
 // register`: it needs the public address.
 func (p *provider) deliverTo(ctx context.Context, url string) error {
 	if p.sim == nil {
@@ -98,6 +102,9 @@ func (p *provider) deliverTo(ctx context.Context, url string) error {
 		if _, err := p.client.DeleteHook(ctx, hook.ID); err != nil {
 			return fmt.Errorf("connect the simulator's webhooks: %w", err)
 		}
+	}
+	if url == "" {
+		return nil
 	}
 	_, err = p.gateway.EnsureWebhooks(ctx, url)
 	return err

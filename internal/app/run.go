@@ -72,7 +72,7 @@ const progressEvery = 200 * time.Millisecond
 // far as opts.Wait asks, when the campaign paused for a reason (as an error
 // that says why), or after a clean drain when ctx ends. Whatever happens, the
 // ledger knows where to go on.
-func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (result RunResult, err error) {
+func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult, error) {
 	if opts.Wait == "" {
 		opts.Wait = WaitSent
 	}
@@ -115,18 +115,16 @@ func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (result Run
 	if err != nil {
 		return RunResult{}, err
 	}
-	if opts.Webhooks != "" {
-		server, err := a.receive(ctx, engine, opts.Webhooks)
-		if err != nil {
-			return RunResult{}, errors.Join(err, engine.stop(ctx))
-		}
-		defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
+	deaf, err := a.receive(ctx, engine, opts.Webhooks)
+	if err != nil {
+		return RunResult{}, errors.Join(err, engine.stop(ctx))
 	}
 	lane := engine.add(ctx, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces)
 	r := &run{app: a, engine: engine, lane: lane, prepared: p, opts: opts, began: time.Now()}
-	result, err = r.loop(ctx)
+	result, err := r.loop(ctx)
 	// Draining must not be cut short by the very signal that asked for it.
-	return result, errors.Join(err, engine.stop(context.WithoutCancel(ctx)))
+	ctx = context.WithoutCancel(ctx)
+	return result, errors.Join(err, deaf(ctx), engine.stop(ctx))
 }
 
 // run is one campaign being run: the loop that moves its state.
