@@ -341,3 +341,40 @@ func TestServiceRefusesAFileWithItsProblems(t *testing.T) {
 		t.Errorf("refused with %v, want the line of the row", err)
 	}
 }
+
+// TestServiceHearsOptOutsBeforeItSends: an opt-out that was received, and not
+// folded in before the process ended, comes before the rows that wait.
+func TestServiceHearsOptOutsBeforeItSends(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	file := th.campaign("slow", 1, 40, "pace: { rate: 10/s, in_flight: 1 }\n")
+	s := th.serve()
+	id := s.start(file)
+	s.until(id, func(v CampaignView) bool { return v.Waiting() < 38 })
+	s.end()
+
+	body := fmt.Sprintf(`{"id":"e1","event_type":"message.created","org_id":"o","data":{"message_id":"false_%[1]s@c.us_3A01","unique_id":"3A01",
+		"org_phone":"%[2]s@c.us","chat_id":"%[1]s@c.us","from":"%[1]s@c.us","from_me":false,"message_type":"chat","body":"STOP","timestamp":"%[3]s"}}`,
+		number(40), testSender, time.Now().UTC().Format(time.RFC3339))
+	event, err := readWebhook([]byte(body))
+	check(t, err)
+	a := th.open()
+	fresh, err := a.store.Receive(t.Context(), []campaign.Delivery{{Key: event.Key, Name: event.Name, Body: []byte(body), Received: time.Now()}})
+	check(t, err)
+	if fresh != 1 {
+		t.Fatalf("kept %d deliveries", fresh)
+	}
+	check(t, a.Close())
+
+	s = th.serve()
+	defer s.end()
+	v := s.until(id, isIn(campaign.StateCompleted))
+	if v.Skipped[campaign.SkipOptedOut] != 1 {
+		t.Errorf("skipped: %v, want one who opted out", v.Skipped)
+	}
+	for _, accepted := range th.sim.Acceptances() {
+		if strings.HasPrefix(accepted.ChatID, number(40)) {
+			t.Error("the person who opted out got the message")
+		}
+	}
+}
