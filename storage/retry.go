@@ -43,8 +43,8 @@ const retryableQuery = `SELECT r.seq FROM recipients r WHERE r.campaign_n = ? AN
 // Retry makes the rows of Retryable that failed before a time (zero: all) wait
 // to be sent again, and returns how many. The ids of the attempt that failed
 // move to former_ids: late proof that its message went out still finds the row,
-// and its failure cannot fail the next one. The calls it cost do not count any
-// more, for a person asked for this. Unknown rows are never among them.
+// and its failure cannot fail the next one. The calls it cost go on counting: they
+// were made. Unknown rows are never among them.
 //
 // The timeline tells of it. A campaign that was tracking or completed becomes
 // paused (operator), as with ReturnUnknown; one that is canceled is a conflict.
@@ -96,7 +96,7 @@ func (t *tx) retry(ctx context.Context, id campaign.ID, before int64) (int64, er
 			}
 		}
 		changed, err := t.exec(ctx, `
-			UPDATE recipients SET status = 'pending', fail_reason = '', fail_class = '', detail = '', attempt = 0, not_before = 0,
+			UPDATE recipients SET status = 'pending', fail_reason = '', fail_class = '', detail = '', not_before = 0,
 			  queue_id = '', unique_id = '', message_id = '', queue_position = 0, queued_at = 0,
 			  sent_at = 0, delivered_at = 0, read_at = 0, failed_at = 0, next_poll_at = 0, polls = 0
 			WHERE campaign_n = ? AND seq = ? AND status = 'failed'`, number, r.Seq)

@@ -74,6 +74,11 @@ func (t *terminal) retry(ctx context.Context, a retrier, name string, dryRun, ye
 		t.say("%s again; the service sends.", waits(r.Retried))
 		return nil
 	}
+	if r.Paused() {
+		t.say("%s again. The campaign is paused, and stays so; to go on with all of it:", waits(r.Retried))
+		t.say("  %s", t.next("resume", r.Name))
+		return nil
+	}
 	t.say("%s again. To send:", waits(r.Retried))
 	t.say("  %s", t.next("run", r.File()))
 	return nil

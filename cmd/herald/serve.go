@@ -33,11 +33,14 @@ stops it cleanly; the next one goes on where it stopped.
 			if err != nil {
 				return err
 			}
+			if err := app.CanListen(cmd.Context(), cfg); err != nil { // before a data directory is made for nothing
+				return err
+			}
 			a, err := app.Open(cmd.Context(), cfg, t.logger(cfg))
 			if err != nil {
 				return err
 			}
-			err = a.Serve(cmd.Context(), app.ServeOptions{Ready: t.serving})
+			err = a.Serve(cmd.Context(), app.ServeOptions{Ready: t.serving, Stopping: t.stopping})
 			return errors.Join(err, a.Close())
 		},
 	}
@@ -53,6 +56,13 @@ func (t *terminal) serving(info app.ServiceInfo) {
 	t.say("%s  serving %s at %s. Ctrl-C stops it.", strings.ToUpper(string(info.Mode)), info.DataDir, info.URL)
 	if info.Campaigns > 0 {
 		t.say("Going on with %s.", plural(int64(info.Campaigns), "campaign"))
+	}
+}
+
+// stopping says why it may take a while until the prompt is back.
+func (t *terminal) stopping() {
+	if !t.json {
+		t.say("Stopping: calls under way come to their end. The next `herald serve` goes on.")
 	}
 }
 

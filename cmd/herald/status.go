@@ -119,11 +119,16 @@ func statusLine(v app.CampaignView) string {
 		strings.ToUpper(string(v.Mode)), v.Name, state,
 		comma(v.Rows) + " rows", comma(v.Waiting()) + " waiting", comma(v.AtLeastSent()) + " sent", comma(v.AtLeastDelivered()) + " delivered",
 	}
-	if failed := v.FailedCount(); failed > 0 {
-		words = append(words, comma(failed)+" failed")
-	}
-	if unknown := v.UnknownCount(); unknown > 0 {
-		words = append(words, comma(unknown)+" unknown")
+	for _, count := range []struct {
+		rows int64
+		word string
+	}{
+		{v.OnTheWay(), "on the way"}, {v.FailedCount(), "failed"}, {v.UnknownCount(), "unknown"}, {v.AssumedCount(), "assumed sent"},
+		{v.SkippedCount(), "skipped"}, {v.CanceledCount(), "canceled"},
+	} {
+		if count.rows > 0 {
+			words = append(words, comma(count.rows)+" "+count.word)
+		}
 	}
 	return strings.Join(words, "  ")
 }

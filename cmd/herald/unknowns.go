@@ -250,6 +250,10 @@ func (t *terminal) decided(u *app.Unknowns, rows []app.UnknownView, r *app.Resol
 	case f.resend:
 		t.say("%s again:", waits(r.Rows))
 		t.nameRows(rows)
+		if r.Sending {
+			t.say("The service sends.")
+			break
+		}
 		t.say("To send:")
 		t.say("  %s", t.next("run", u.File()))
 	default:

@@ -319,8 +319,8 @@ func (l *local) resolve(ctx context.Context, in resolving) (*Resolved, error) {
 	if err != nil || in.Decision != ResolveResend || r.Rows == 0 {
 		return r, err
 	}
-	// What waits again is sent by whoever sends.
-	return r, l.service.Resume(ctx, in.Campaign)
+	r.Sending, err = l.service.sendAgain(ctx, in.Campaign, u.State)
+	return r, err
 }
 
 // retrying names failed rows as they were counted.
@@ -329,10 +329,21 @@ type retrying struct {
 	AsOf     time.Time
 }
 
-func (l *local) retry(ctx context.Context, in retrying) (int64, error) {
+// retried is what came of it.
+type retried struct {
+	Rows    int64
+	Sending bool
+}
+
+func (l *local) retry(ctx context.Context, in retrying) (retried, error) {
+	c, err := l.service.app.store.Campaign(ctx, in.Campaign)
+	if err != nil {
+		return retried{}, err
+	}
 	n, err := l.service.app.store.Retry(ctx, in.Campaign, in.AsOf)
 	if err != nil || n == 0 {
-		return n, err
+		return retried{Rows: n}, err
 	}
-	return n, l.service.Resume(ctx, in.Campaign)
+	sending, err := l.service.sendAgain(ctx, in.Campaign, c.State)
+	return retried{Rows: n, Sending: sending}, err
 }

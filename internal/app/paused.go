@@ -8,11 +8,14 @@ import (
 )
 
 // pausedError says why a campaign stopped, and what to do.
-func pausedError(c campaign.Campaign) error {
+func pausedError(c campaign.Campaign) error { return pausedErrorBy(c, again) }
+
+// pausedErrorBy is pausedError with another way to go on.
+func pausedErrorBy(c campaign.Campaign, goOn string) error {
 	e := &campaign.Error{
 		Code: campaign.CodeConflict,
 		What: fmt.Sprintf("campaign %q is paused: %s", c.Name, report.PauseWord(c.Reason)),
-		Hint: pauseNext(c.Reason, fileOf(c.Spec.Path)),
+		Hint: pauseNext(c.Reason, fileOf(c.Spec.Path), goOn),
 	}
 	if c.Detail != "" {
 		e.What += " (" + c.Detail + ")"
@@ -34,34 +37,43 @@ func pausedError(c campaign.Campaign) error {
 
 const again = "run the same file again to go on"
 
+// resumeIt is how a campaign goes on that a service has.
+func resumeIt(name string) string { return fmt.Sprintf("`herald resume %q` goes on", name) }
+
 // pauseNext is the next step after a pause, for the reason, of the campaign
-// made from the file.
-func pauseNext(reason campaign.PauseReason, file string) string {
+// made from the file; goOn says how to go on then.
+func pauseNext(reason campaign.PauseReason, file, goOn string) string {
 	switch reason {
 	case campaign.PauseOperator:
-		return "press r where it runs, or " + again
+		if goOn != again {
+			return goOn
+		}
+		return "press r where it runs, or " + goOn
 	case campaign.PauseInterrupted:
-		return again
+		return goOn
 	case campaign.PauseRefused:
-		return "check the API token (HERALD_PERISKOPE_TOKEN or periskope.token_file) and that it may use the sender's number, then " + again
+		return "check the API token (HERALD_PERISKOPE_TOKEN or periskope.token_file) and that it may use the sender's number, then " + goOn
 	case campaign.PauseDisconnected:
-		return "connect the phone in the Periskope console (scan the QR code), then " + again
+		return "connect the phone in the Periskope console (scan the QR code), then " + goOn
 	case campaign.PauseUnavailable:
-		return "wait until the API is well, then " + again
+		return "wait until the API is well, then " + goOn
 	case campaign.PauseFailureRate:
 		return "look at the message with `herald preview`. The rows already rejected are failed. Running the same file again tries the others " +
 			"with the same message: if it is still bad, up to 21 more people fail. A mended message is another campaign: " +
 			"`herald report NAME --format csv` tells the rows that are failed or waiting, send it to them under another name"
 	case campaign.PauseMedia:
-		return "put the file back into the media folder of the data directory, then " + again
+		return "put the file back into the media folder of the data directory, then " + goOn
 	case campaign.PauseMissedStart:
+		if goOn != again {
+			return "nothing was sent; " + goOn + " and starts it now"
+		}
 		return fmt.Sprintf("nothing was sent; `herald run %s --now` starts it now, a new schedule.start in the file makes it wait for that", file)
 	case campaign.PauseOptOutRate:
-		return "look at what they wrote with `herald report`, and at whom you write to; if you still mean it, " + again
+		return "look at what they wrote with `herald report`, and at whom you write to; if you still mean it, " + goOn
 	case campaign.PauseRestored:
-		return "`herald resume --after-restore`, then " + again
+		return "`herald resume --after-restore`, then " + goOn
 	default:
-		return "mend the cause and " + again
+		return "mend the cause and " + goOn
 	}
 }
 
@@ -94,6 +106,10 @@ func (v CampaignView) Next() string {
 	case v.Reason == "":
 		return ""
 	default:
-		return pauseNext(v.Reason, v.file)
+		goOn := again
+		if v.served {
+			goOn = resumeIt(v.Name)
+		}
+		return pauseNext(v.Reason, v.file, goOn)
 	}
 }

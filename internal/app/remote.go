@@ -209,7 +209,7 @@ func (w *watch) over(at standing) (bool, error) {
 	case c.State.Over():
 		return true, nil
 	case c.State == campaign.StatePaused && c.Reason != campaign.PauseOperator && at.Over:
-		return true, pausedError(c)
+		return true, pausedErrorBy(c, resumeIt(c.Name))
 	case c.State != campaign.StateTracking:
 		return false, nil
 	}
@@ -288,9 +288,8 @@ func (r *Remote) Retry(ctx context.Context, rows *Retry) error {
 	if err := rows.possible(); err != nil {
 		return err
 	}
-	var err error
-	rows.Sending = true
-	rows.Retried, err = ask[int64](ctx, r, "retry", retrying{Campaign: rows.CampaignID, AsOf: rows.asOf})
+	got, err := ask[retried](ctx, r, "retry", retrying{Campaign: rows.CampaignID, AsOf: rows.asOf})
+	rows.Retried, rows.Sending, rows.served = got.Rows, got.Sending, true
 	return err
 }
 

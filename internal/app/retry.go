@@ -25,6 +25,7 @@ type Retry struct {
 	Retried       int64          `json:"retried"` // rows that wait again
 	Sending       bool           `json:"sending"` // a service sends them
 
+	served   bool // a service has the campaign
 	campaign campaign.Campaign
 	asOf     time.Time
 }
@@ -37,6 +38,10 @@ type RetryReason struct {
 
 // File is the campaign file, as a person in the working directory would write it.
 func (r *Retry) File() string { return fileOf(r.campaign.Spec.Path) }
+
+// Paused says that a service has the campaign, which is paused: the rows wait
+// with all others.
+func (r *Retry) Paused() bool { return r.served && !r.Sending }
 
 // Live says whether real people are concerned.
 func (r *Retry) Live() bool { return r.Mode == campaign.ModeLive }

@@ -139,6 +139,7 @@ type run struct {
 	// it is when the service stops.
 	stays   bool
 	counted time.Time // when a service last counted what it still follows
+	started func()    // told once the state says that it goes on; may be nil
 
 	began     time.Time
 	submitted time.Time       // when nothing was left to submit; zero before
@@ -154,6 +155,9 @@ func (r *run) loop(ctx context.Context) (RunResult, error) {
 	r.before = totals
 	if r.prepared.Campaign.State == campaign.StateCompleted {
 		return r.end(ctx, nil) // only a delta brings it back to life
+	}
+	if r.prepared.Campaign.State == campaign.StateScheduled && r.started != nil {
+		r.started() // it waits, which is what it is to do
 	}
 	for _, begin := range []func(context.Context) error{r.awaitStart, r.start} {
 		if err := r.onceThereIsRoom(ctx, begin); err != nil {
@@ -244,6 +248,9 @@ func (r *run) start(ctx context.Context) error {
 		if err := r.transition(ctx, campaign.StateRunning); err != nil {
 			return err
 		}
+	}
+	if r.started != nil {
+		r.started()
 	}
 	r.engine.answers.catchUp(ctx)
 	r.revisit(ctx)

@@ -190,22 +190,25 @@ func (a *App) senderView(did storage.SenderActivity, open []openCampaign) Sender
 		},
 	}
 	configured := a.cfg.Senders[string(phone)]
-	running := false
+	var running, waiting campaign.Pace
 	for _, c := range open {
 		if !slices.Contains(c.Spec.Senders, string(phone)) {
 			continue
 		}
 		v.Campaigns = append(v.Campaigns, SenderCampaign{ID: c.ID, Name: c.Name, State: c.State})
-		if c.State == campaign.StateRunning {
-			v.Pace, running = v.Pace.Within(c.Spec.Pace.ForSender(configured)), true
+		switch pace := c.Spec.Pace.ForSender(configured); c.State { //nolint:exhaustive // the others send nothing more
+		case campaign.StateRunning:
+			running = running.Within(pace)
+		case campaign.StatePaused, campaign.StateScheduled:
+			waiting = waiting.Within(pace)
 		}
 		for _, held := range c.holds {
 			v.hold(held, phone)
 		}
 	}
-	if !running {
-		v.Pace = campaign.Pace{}.ForSender(configured)
-	}
+	// Without a campaign that sends or is going to there is no pace but the limits
+	// that are set for the number.
+	v.Pace = cmp.Or(running, waiting, configured)
 	v.LeftHour, v.LeftDay = left(v.Pace.Hourly, did.Hour), left(v.Pace.Daily, did.Day)
 	return v
 }

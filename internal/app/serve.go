@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -15,6 +16,8 @@ import (
 type ServeOptions struct {
 	// Ready is told once, when everything works; may be nil.
 	Ready func(ServiceInfo)
+	// Stopping is told when ctx has ended; may be nil.
+	Stopping func()
 }
 
 // ServiceInfo is what a service says when it is ready (docs/cli-json.md).
@@ -75,8 +78,23 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) (err error) {
 		o.Ready(ServiceInfo{URL: "http://" + server.Addr(), Mode: a.cfg.Mode, DataDir: a.dir, Campaigns: taken, Webhooks: len(a.webhookKeys()) > 0})
 	}
 	s.keepReports(ctx)
+	if o.Stopping != nil {
+		o.Stopping()
+	}
 	a.log.InfoContext(ctx, "stopping", slog.Int("campaigns", s.count()))
 	return nil
+}
+
+// CanListen says whether a service can listen at its address.
+func CanListen(ctx context.Context, cfg Config) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return &campaign.Error{
+			Code: campaign.CodeUnavailable, What: "listen at " + cfg.Listen,
+			Hint: "another process, perhaps another service, may have the port; HERALD_LISTEN names another one, port 0 takes any that is free", Err: err,
+		}
+	}
+	return listener.Close()
 }
 
 func closeServer(ctx context.Context, server *web.Server) error {

@@ -30,6 +30,7 @@ type sending struct {
 	run    *run
 	cancel context.CancelFunc
 	done   chan struct{}
+	begun  chan struct{} // closed when its state says that it goes on
 
 	mu     sync.Mutex
 	latest Progress
@@ -62,10 +63,10 @@ func (s *Service) begin(ctx context.Context, p *Prepared, now bool) error {
 	}
 	// It outlives the request that asked for it.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	one := &sending{cancel: cancel, done: make(chan struct{})}
+	one := &sending{cancel: cancel, done: make(chan struct{}), begun: make(chan struct{})}
 	one.run = &run{
 		app: s.app, engine: s.engine, lane: s.engine.add(ctx, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces),
-		prepared: p, began: time.Now(), stays: true,
+		prepared: p, began: time.Now(), stays: true, started: sync.OnceFunc(func() { close(one.begun) }),
 		opts: RunOptions{Wait: WaitSettled, WaitTimeout: 10 * 365 * 24 * time.Hour, Now: now, Progress: one.show},
 	}
 	s.mu.Lock()
@@ -259,7 +260,35 @@ func (s *Service) Resume(ctx context.Context, id campaign.ID) error {
 		return err
 	}
 	// A person decides: also about a start that was missed.
-	return s.begin(ctx, p, c.Reason == campaign.PauseMissedStart)
+	if err := s.begin(ctx, p, c.Reason == campaign.PauseMissedStart); err != nil {
+		return err
+	}
+	return s.awaitBegin(ctx, id)
+}
+
+// awaitBegin returns when the campaign is shown as it goes on, or has ended.
+func (s *Service) awaitBegin(ctx context.Context, id campaign.ID) error {
+	one := s.find(id)
+	if one == nil {
+		return nil
+	}
+	select {
+	case <-one.begun:
+	case <-one.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// sendAgain goes on with a campaign in which rows wait again, and says whether it
+// does. One that was paused stays so: whoever paused it did not mean these rows
+// alone.
+func (s *Service) sendAgain(ctx context.Context, id campaign.ID, before campaign.State) (bool, error) {
+	if before == campaign.StatePaused {
+		return false, nil
+	}
+	return true, s.Resume(ctx, id)
 }
 
 // Pause stops a campaign until it is resumed.

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/storage"
@@ -13,6 +15,14 @@ func (a *App) inUse() (bool, error) {
 		return true, nil
 	}
 	return storage.DirHeld(a.dir)
+}
+
+// served says whether a service works on the data directory.
+func (a *App) served() (bool, error) {
+	if _, err := os.Stat(filepath.Join(a.dir, addressFile)); err != nil {
+		return false, nil //nolint:nilerr // there is none, as far as anybody can see
+	}
+	return a.inUse()
 }
 
 // interrupted says whether a campaign that should be running is run by nobody:

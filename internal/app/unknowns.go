@@ -293,6 +293,7 @@ type Resolved struct {
 	Rows          int64       `json:"rows"`    // it was carried out for, or would be
 	Already       int64       `json:"already"` // were assumed sent before, and stay so
 	Settled       int64       `json:"settled"` // were not unknown any more
+	Sending       bool        `json:"sending"` // a service sends them
 }
 
 // Changes are those of the rows that a decision changes: what is assumed sent is

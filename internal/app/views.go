@@ -39,6 +39,7 @@ type CampaignView struct {
 	Unknown UnknownCounts `json:"unknown"`
 
 	totals  campaign.Totals
+	served  bool   // a service has it
 	file    string // the campaign file
 	senders int
 }
@@ -71,6 +72,20 @@ func (v CampaignView) AtLeastSent() int64 { return v.totals.AtLeastSent() }
 
 // AtLeastDelivered counts messages on their recipient's device.
 func (v CampaignView) AtLeastDelivered() int64 { return v.totals.AtLeastDelivered() }
+
+// OnTheWay counts messages that Periskope has and WhatsApp has not yet.
+func (v CampaignView) OnTheWay() int64 {
+	return v.totals.ByStatus[campaign.StatusQueued] + v.totals.ByStatus[campaign.StatusProcessing]
+}
+
+// SkippedCount counts rows that get nothing.
+func (v CampaignView) SkippedCount() int64 { return v.totals.ByStatus[campaign.StatusSkipped] }
+
+// CanceledCount counts rows that were canceled before they were sent.
+func (v CampaignView) CanceledCount() int64 { return v.totals.ByStatus[campaign.StatusCanceled] }
+
+// AssumedCount counts unknown rows that were decided to count as sent.
+func (v CampaignView) AssumedCount() int64 { return v.Unknown.AssumedSent }
 
 // Missed counts recipients that failed or are unknown, without those that were
 // decided to count as sent.
@@ -149,6 +164,11 @@ func (a *App) view(ctx context.Context, c campaign.Campaign, t campaign.Totals) 
 	}
 	if v.Held, err = a.holdsOf(ctx, c, v.Interrupted); err != nil {
 		return v, err
+	}
+	if c.State == campaign.StatePaused {
+		if v.served, err = a.served(); err != nil {
+			return v, err
+		}
 	}
 	if t.ByStatus[campaign.StatusUnknown] > 0 {
 		v.Unknown, err = a.unknownCounts(ctx, c.ID)

@@ -151,6 +151,7 @@ type desk struct {
 	unmarked []campaign.Delivered
 	drains   []drain
 	inAir    int
+	told     string // why notices were not taken, as it was said last
 }
 
 // turn writes down what landed, lets off what is due, and says how long nothing
@@ -184,8 +185,9 @@ func (d *desk) settle(first campaign.Delivered) {
 		d.inAir--
 		d.unmarked = append(d.unmarked, first)
 		if first.Failed != "" {
-			d.log.Warn("a notice was not taken", slog.String("notice", first.ID), slog.String("reason", first.Failed),
-				slog.Bool("given_up", first.Done))
+			d.tell(first)
+		} else {
+			d.told = ""
 		}
 		select {
 		case first = <-d.landed:
@@ -193,6 +195,18 @@ func (d *desk) settle(first campaign.Delivered) {
 			return
 		}
 	}
+}
+
+// tell says once that notices are not taken, and again when the reason is
+// another one or a notice is given up: a receiver that is away for a day is one
+// piece of news.
+func (d *desk) tell(failed campaign.Delivered) {
+	level := slog.LevelDebug
+	if failed.Done || failed.Failed != d.told {
+		level, d.told = slog.LevelWarn, failed.Failed
+	}
+	d.log.Log(context.Background(), level, "notices are not taken by their receiver, will try again", slog.String("notice", failed.ID),
+		slog.String("reason", failed.Failed), slog.Bool("given_up", failed.Done))
 }
 
 // mark writes down what became of attempts. While that fails they count as under
