@@ -209,14 +209,10 @@ func (e *engine) lost(sender campaign.SenderID) func(ctx context.Context, all bo
 // drain ends intake and waits for calls under way and their outcomes. Calling
 // it again does nothing.
 func (e *engine) drain(ctx context.Context) {
+	e.halt()
 	e.arranging.Lock()
 	defer e.arranging.Unlock()
-	e.drained = true
-	lines := e.allLines()
-	for _, l := range lines {
-		l.halt()
-	}
-	for _, l := range lines {
+	for _, l := range e.allLines() {
 		l.wait()
 	}
 	if e.cancel != nil {
@@ -226,6 +222,16 @@ func (e *engine) drain(ctx context.Context) {
 		e.answers.hush(ctx)
 	}
 	e.running.Wait()
+}
+
+// halt ends intake on all lines at once, and starts none any more.
+func (e *engine) halt() {
+	e.arranging.Lock()
+	defer e.arranging.Unlock()
+	e.drained = true
+	for _, l := range e.allLines() {
+		l.halt()
+	}
 }
 
 // stop drains, then closes the stream and the broker (stream page §4).

@@ -67,8 +67,16 @@ func (e *engine) remove(ctx context.Context, l *lane) error {
 	defer e.arranging.Unlock()
 	l.open.Store(false)
 	e.mu.Lock()
-	delete(e.lanes, id)
+	if e.lanes[id] == l {
+		delete(e.lanes, id)
+	}
 	e.mu.Unlock()
+	// All at once: one after the other would take as long as all their calls.
+	for _, sender := range l.senders {
+		if len(e.lanesOf(sender.ID)) == 0 {
+			e.lineOf(sender).halt()
+		}
+	}
 	for _, sender := range l.senders {
 		e.adjust(ctx, e.lineOf(sender))
 	}
@@ -83,8 +91,7 @@ func (e *engine) allow(id campaign.ID, feed bool) {
 	if !ok {
 		return
 	}
-	l.feed.Store(feed)
-	if !feed {
+	if l.feed.Swap(feed) == feed || !feed {
 		return
 	}
 	for _, sender := range l.senders {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/dispatcher"
@@ -23,6 +24,7 @@ type line struct {
 	feeder  *campaign.Feeder
 	pace    campaign.Pace // guarded by engine.arranging, as what follows
 	cancel  context.CancelFunc
+	dead    atomic.Bool // nobody serves it any more, although nobody stopped it
 	working sync.WaitGroup
 }
 
@@ -50,7 +52,7 @@ func (e *engine) adjust(ctx context.Context, l *line) {
 	for _, lane := range lanes {
 		pace = pace.Within(lane.paceOf(l.sender.ID))
 	}
-	if l.cancel != nil && (len(lanes) == 0 || pace != l.pace) {
+	if l.cancel != nil && (len(lanes) == 0 || pace != l.pace || l.dead.Load()) {
 		l.halt()
 		l.wait()
 		l.cancel = nil
@@ -67,6 +69,7 @@ func (e *engine) adjust(ctx context.Context, l *line) {
 
 func (e *engine) start(ctx context.Context, l *line) {
 	ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	l.dead.Store(false)
 	checked := e.checkContacts(l)
 	feeder := campaign.NewFeeder(checked, ledger{e.store, e.disk}, e.conn, e.log, campaign.FeederConfig{Sender: l.sender.ID, Pace: l.pace})
 	l.mu.Lock()
@@ -83,6 +86,13 @@ func (l *line) halt() {
 	if l.cancel != nil {
 		l.cancel()
 	}
+}
+
+// connected says that the phone was just seen connected: what held the sender
+// for it is over.
+func (l *line) connected() {
+	l.gate.Clear(campaign.PauseDisconnected)
+	l.gate.Proven()
 }
 
 // wait returns when the line has finished.
@@ -136,6 +146,7 @@ func (e *engine) serve(ctx context.Context, l *line, pace campaign.Pace, feeder 
 	})
 	if err != nil && ctx.Err() == nil {
 		e.log.ErrorContext(ctx, "sender stopped", "sender", sender.ID, "err", err)
+		l.dead.Store(true)
 		e.pauseLanes(ctx, sender.ID, campaign.PauseUnavailable, err)
 	}
 }

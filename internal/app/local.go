@@ -40,11 +40,17 @@ type local struct {
 	key     string
 
 	mu       sync.Mutex
-	prepared map[campaign.ID]*Prepared // waits for a person's yes
+	prepared map[campaign.ID]waiting
+}
+
+// waiting is a campaign that waits for a person's yes.
+type waiting struct {
+	*Prepared
+	since time.Time
 }
 
 func newLocal(s *Service) *local {
-	return &local{service: s, key: rand.Text(), prepared: map[campaign.ID]*Prepared{}}
+	return &local{service: s, key: rand.Text(), prepared: map[campaign.ID]waiting{}}
 }
 
 // publish leaves the address in the data directory, and returns how to take it
@@ -171,7 +177,7 @@ func (l *local) prepare(ctx context.Context, in preparing) (prepared, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.prepared[p.Campaign.ID] = p
+	l.prepared[p.Campaign.ID] = waiting{p, time.Now()}
 	return prepared{Prepared: *p, Senders: p.senders, Paces: p.paces}, nil
 }
 
@@ -188,14 +194,14 @@ func (l *local) unanswered(ctx context.Context, in preparing) error {
 		if p.Campaign.Name != spec.Name || p.unfinished == nil {
 			continue
 		}
-		if time.Since(p.Campaign.CreatedAt) < answerWithin {
+		if time.Since(p.since) < answerWithin {
 			return &campaign.Error{
 				Code: campaign.CodeConflict, What: fmt.Sprintf("campaign %q waits for an answer in another terminal", spec.Name),
 				Hint: "answer there, or try again in a few minutes",
 			}
 		}
 		delete(l.prepared, id)
-		if err := l.service.app.Discard(ctx, p); err != nil {
+		if err := l.service.app.Discard(ctx, p.Prepared); err != nil {
 			return err
 		}
 	}
@@ -217,7 +223,7 @@ func (l *local) take(id campaign.ID) (*Prepared, error) {
 		}
 	}
 	delete(l.prepared, id)
-	return p, nil
+	return p.Prepared, nil
 }
 
 func (l *local) discard(ctx context.Context, id campaign.ID) (bool, error) {

@@ -294,12 +294,14 @@ func (r *run) step(ctx context.Context) (bool, error) {
 
 	switch now.State {
 	case campaign.StatePaused:
+		r.allow(false)
 		if now.Reason == campaign.PauseOperator {
 			return false, nil
 		}
 		return true, pausedError(now)
 	case campaign.StateRunning:
 		if totals.Unsubmitted() > 0 {
+			r.allow(true) // also when a pause began that could not be written
 			return false, r.optOutRate(ctx, totals)
 		}
 		r.allow(false)

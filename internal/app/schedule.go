@@ -54,6 +54,9 @@ func (r *run) awaitStart(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := r.stillScheduled(ctx); err != nil {
+			return err
+		}
 		r.opts.Progress(r.progress(totals))
 		select {
 		case <-ctx.Done():
@@ -61,8 +64,30 @@ func (r *run) awaitStart(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+	if err := r.stillScheduled(ctx); err != nil {
+		return err
+	}
 	if c.State == campaign.StateScheduled && startMissed(c.StartAt, time.Now()) {
 		return r.app.holdMissed(ctx, r.prepared)
 	}
 	return nil
+}
+
+// stillScheduled ends the countdown of a campaign that was paused or canceled
+// meanwhile: its time comes, and it must not start.
+func (r *run) stillScheduled(ctx context.Context) error {
+	now, err := r.app.store.Campaign(ctx, r.prepared.Campaign.ID)
+	if err != nil || now.State == r.prepared.Campaign.State {
+		return err
+	}
+	r.prepared.Campaign = now
+	if now.State == campaign.StatePaused {
+		return pausedError(now)
+	}
+	return errNotScheduled
+}
+
+// errNotScheduled ends the run of a campaign that somebody else moved on.
+var errNotScheduled = &campaign.Error{
+	Code: campaign.CodeConflict, What: "the campaign is not scheduled any more", Hint: "`herald status` shows where it stands",
 }

@@ -43,26 +43,29 @@ type sending struct {
 func (s *Service) begin(ctx context.Context, p *Prepared, now bool) error {
 	s.beginning.Lock()
 	defer s.beginning.Unlock()
-	if err := s.release(p.Campaign.ID); err != nil {
-		return err
-	}
+	// It outlives the request that asked for it: what is begun is not left halfway
+	// when somebody hangs up.
+	ctx = context.WithoutCancel(ctx)
 	if !now {
 		if err := s.app.HoldMissed(ctx, p); err != nil {
 			return err
 		}
 	}
+	// Whatever can fail comes before the one that sends it now is let go.
 	if err := s.app.admit(ctx, p); err != nil {
 		return err
-	}
-	if p.Campaign.State.Over() {
-		return nil
 	}
 	renderer, err := s.app.renderer(ctx, p.Campaign)
 	if err != nil {
 		return err
 	}
-	// It outlives the request that asked for it.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.release(p.Campaign.ID); err != nil {
+		return err
+	}
+	if p.Campaign.State.Over() {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	one := &sending{cancel: cancel, done: make(chan struct{}), begun: make(chan struct{})}
 	one.run = &run{
 		app: s.app, engine: s.engine, lane: s.engine.add(ctx, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces),
@@ -183,14 +186,30 @@ func (s *Service) reachable(ctx context.Context, p *Prepared) error {
 	if p.Campaign.State.Over() || p.Campaign.State == campaign.StateTracking {
 		return nil
 	}
-	return s.provider.checkSenders(ctx, p.senders)
+	if err := s.provider.checkSenders(ctx, p.senders); err != nil {
+		return err
+	}
+	for _, sender := range p.senders {
+		s.engine.lineOf(sender).connected()
+	}
+	return nil
 }
 
-// find is the sending of a campaign; nil when the service does nothing for it.
+// find is the sending of a campaign; nil when the service does nothing for it,
+// or nothing any more.
 func (s *Service) find(id campaign.ID) *sending {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sendings[id]
+	one := s.sendings[id]
+	s.mu.Unlock()
+	if one == nil {
+		return nil
+	}
+	select {
+	case <-one.done:
+		return nil
+	default:
+		return one
+	}
 }
 
 // count is how many campaigns are in the service's hands.
@@ -311,6 +330,7 @@ func (s *Service) Cancel(ctx context.Context, id campaign.ID) (int64, error) {
 // close stops everything: calls under way come to their end, and the campaigns
 // stay in the state they are in, for the next service to go on with.
 func (s *Service) close(ctx context.Context) error {
+	s.engine.halt()
 	s.mu.Lock()
 	s.closed = true
 	for _, one := range s.sendings {

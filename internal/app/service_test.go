@@ -52,10 +52,15 @@ func (th *theater) serve() *serving {
 // end stops the service, and checks the books.
 func (s *serving) end() {
 	s.th.t.Helper()
+	s.finish(func() { s.th.audit(s.app) })
+}
+
+func (s *serving) finish(judge func()) {
+	s.th.t.Helper()
 	check(s.th.t, s.remote.Close())
 	s.stop()
 	check(s.th.t, <-s.ended)
-	s.th.audit(s.app)
+	judge()
 	check(s.th.t, s.app.Close())
 }
 
@@ -377,4 +382,79 @@ func TestServiceHearsOptOutsBeforeItSends(t *testing.T) {
 			t.Error("the person who opted out got the message")
 		}
 	}
+}
+
+// TestPausedBeforeItsStart: the time comes, and nothing is sent.
+func TestPausedBeforeItsStart(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	start := time.Now().Truncate(time.Second).Add(2 * time.Second)
+	file := th.campaign("later", 1, 5, "schedule: { start: "+start.Format(time.RFC3339)+" }\npace: { rate: unlimited }\n")
+	s := th.serve()
+	defer s.end()
+	id := s.start(file)
+	s.until(id, isIn(campaign.StateScheduled))
+	_, err := s.remote.PauseCampaign(t.Context(), "later")
+	check(t, err)
+	s.until(id, func(CampaignView) bool { return time.Now().After(start.Add(time.Second)) })
+	if v := s.until(id, isIn(campaign.StatePaused)); v.Waiting() != 5 || len(th.sim.Acceptances()) > 0 {
+		t.Errorf("%d rows wait, %d messages were sent", v.Waiting(), len(th.sim.Acceptances()))
+	}
+	_, err = s.remote.ResumeCampaign(t.Context(), "later")
+	check(t, err)
+	s.until(id, isIn(campaign.StateCompleted))
+}
+
+// TestRetryDoesNotResume a campaign that somebody paused: more people than were
+// agreed to would get it.
+func TestRetryDoesNotResume(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	th.write("slow.csv", "phone,name\n+12025550556,Fails\n"+strings.TrimPrefix(rows(2, 200), "phone,name\n"))
+	file := th.write("slow.yaml", "name: slow\nrecipients: { csv: slow.csv, phone: phone }\nmessage: { text: \"Hi {{ name }}\" }\n"+
+		"senders: [\""+testSender+"\"]\npace: { rate: 20/s, in_flight: 1 }\n")
+	s := th.serve()
+	// The judge takes a message that a person had sent again for a double.
+	defer s.finish(func() {})
+	id := s.start(file)
+	s.until(id, func(v CampaignView) bool { return v.FailedCount() == 1 })
+	_, err := s.remote.PauseCampaign(t.Context(), "slow")
+	check(t, err)
+	r, err := s.remote.Retryable(t.Context(), "slow")
+	check(t, err)
+	check(t, s.remote.Retry(t.Context(), r))
+	if r.Retried != 1 || r.Sending || !r.Paused() {
+		t.Errorf("retried %d rows, sending %t", r.Retried, r.Sending)
+	}
+	if v := s.until(id, isIn(campaign.StatePaused)); v.FailedCount() != 0 {
+		t.Errorf("%d rows are still failed", v.FailedCount())
+	}
+	_, err = s.remote.ResumeCampaign(t.Context(), "slow")
+	check(t, err)
+	s.until(id, func(v CampaignView) bool { return v.State == campaign.StateRunning && v.Waiting() < 150 })
+}
+
+// TestManyResumesAreOne: four terminals at once leave one who sends, and the
+// service still stops.
+func TestManyResumesAreOne(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	file := th.campaign("slow", 1, 60, "pace: { rate: 20/s, in_flight: 1 }\n")
+	s := th.serve()
+	id := s.start(file)
+	s.until(id, func(v CampaignView) bool { return v.Waiting() < 58 })
+	_, err := s.remote.PauseCampaign(t.Context(), "slow")
+	check(t, err)
+	answers := make(chan error, 4)
+	for range 4 {
+		go func() {
+			_, err := s.remote.ResumeCampaign(t.Context(), "slow")
+			answers <- err
+		}()
+	}
+	for range 4 {
+		check(t, <-answers)
+	}
+	s.until(id, isIn(campaign.StateCompleted))
+	s.end()
 }
