@@ -34,7 +34,8 @@ type App struct {
 	tuning tuning
 }
 
-// tuning are values of the engine that only tests change; zero is the default.
+// tuning are values of the engine that only tests and the demo change; zero is the
+// default.
 type tuning struct {
 	giveUp          time.Duration                        // dispatcher.Config
 	firstRetry      time.Duration                        // dispatcher.Config

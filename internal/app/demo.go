@@ -7,15 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/examples"
 )
-
-// DemoPatience is how long a demo waits for deliveries after everything was
-// submitted: some of the invented people are offline.
-const DemoPatience = 2 * time.Second
 
 // DemoCampaign is one of the demo's campaigns.
 type DemoCampaign struct {
@@ -75,6 +70,6 @@ func unpackFile(path string, content []byte) error {
 func (c Config) ForDemo(dataDir string) Config {
 	c.Mode, c.DataDir = campaign.ModeSandbox, dataDir
 	c.Senders = nil
-	c.Sandbox.Speed = 200
+	c.Sandbox.Speed, c.Sandbox.Seed = demoSpeed, 1
 	return c
 }
