@@ -73,7 +73,7 @@ func (t *terminal) demoCampaigns(ctx context.Context, engine *app.Demo, campaign
 		t.say("")
 		t.say("—— %d of %d: herald run %s", i+1, len(campaigns), filepath.Base(c.File))
 		t.say("")
-		err := t.send(ctx, engine, c.File, sendFlags{expect: anyNumber, wait: string(app.WaitDelivered), waitTimeout: app.DemoPatience, maxFailed: math.MaxInt64, demo: true})
+		err := t.send(ctx, engine, c.File, sendFlags{expect: anyNumber, wait: string(app.WaitDelivered), waitTimeout: c.Patience, maxFailed: math.MaxInt64, demo: true})
 		var exit *exitError
 		if missed := errors.As(err, &exit) && exit.code == exitPartial; err != nil && !missed {
 			return nil, err
@@ -95,7 +95,7 @@ func (t *terminal) demoStory(first, poll app.DemoOutcome, toReview int64) {
 		agree(first.Replied, "person replied", "people replied"), comma(poll.Replied), agree(poll.Voted, "vote stands", "votes stand")))
 	t.sayBelow("  ", fmt.Sprintf("%s STOP to the first, in their own languages; the poll left out %s.",
 		agree(first.OptedOut, "of them said", "of them said"), comma(poll.LeftOut)))
-	t.sayBelow("  ", fmt.Sprintf("%s only like it. Herald does not guess: a person decides (herald optouts review).",
+	t.sayBelow("  ", fmt.Sprintf("%s like STOP and may not mean it. Herald does not guess: a person decides.",
 		agree(toReview, "message sounds", "messages sound")))
 	t.sayBelow("  ", fmt.Sprintf("The phone lost its connection on the way. Sending waited %.1f s for it, then went on; nobody was left out, nobody got it twice.", first.Away.Seconds()))
 }
@@ -112,7 +112,7 @@ func (t *terminal) demoNext(cfg app.Config, dir string, campaigns []app.DemoCamp
 		t.say("  %s", outcome.Workbook)
 	}
 	for _, next := range []struct{ what, command string }{
-		{"who said STOP, and who only sounds like it", herald + " optouts list" + data},
+		{"who said STOP, and what may have been meant so", herald + " optouts list" + data},
 		{"", herald + " optouts review" + data},
 		{"a campaign file for those who have not read it yet", herald + " followup" + data + " " + shellWord(first.Name) + " --where 'delivered and not read'"},
 		{"the votes as a table, split by city", herald + " report" + data + " " + shellWord(poll.Name) + " --format poll-csv"},

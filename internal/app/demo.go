@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/examples"
@@ -16,6 +17,9 @@ import (
 type DemoCampaign struct {
 	File string
 	Name string
+	// Patience is how long to wait for deliveries and answers after everything
+	// was submitted: some of the invented people are offline for good.
+	Patience time.Duration
 }
 
 // UnpackDemo writes the demo's files into dir, which is created if need be, and
@@ -40,12 +44,14 @@ func UnpackDemo(dir string) ([]DemoCampaign, error) {
 		return nil, fmt.Errorf("unpack the demo: %w", err)
 	}
 	var campaigns []DemoCampaign
-	for _, name := range []string{"campaign.yaml", "poll.yaml"} {
-		spec, err := parseFile(filepath.Join(dir, name))
+	for _, c := range []DemoCampaign{{File: "campaign.yaml", Patience: demoPause}, {File: "poll.yaml", Patience: demoPatience}} {
+		c.File = filepath.Join(dir, c.File)
+		spec, err := parseFile(c.File)
 		if err != nil {
 			return nil, err
 		}
-		campaigns = append(campaigns, DemoCampaign{File: filepath.Join(dir, name), Name: spec.Name})
+		c.Name = spec.Name
+		campaigns = append(campaigns, c)
 	}
 	return campaigns, nil
 }
@@ -70,6 +76,9 @@ func unpackFile(path string, content []byte) error {
 func (c Config) ForDemo(dataDir string) Config {
 	c.Mode, c.DataDir = campaign.ModeSandbox, dataDir
 	c.Senders = nil
+	if c.Log.Level == "warn" {
+		c.Log.Level = "error" // the phone is meant to go, and the progress says so
+	}
 	c.Sandbox.Speed, c.Sandbox.Seed = demoSpeed, 1
 	return c
 }

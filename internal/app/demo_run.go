@@ -13,13 +13,15 @@ import (
 )
 
 const (
-	// DemoPatience is how long a demo waits after everything was submitted: some
-	// of the invented people are offline, others take their time to answer.
-	DemoPatience = 2500 * time.Millisecond
+	// demoSpeed makes half an hour, the longest that somebody takes to answer, less
+	// than a second.
+	demoSpeed = 2000
 
-	// demoSpeed makes half an hour, the longest that somebody takes to answer,
-	// shorter than DemoPatience even after a slow delivery.
-	demoSpeed = 1000
+	// demoPause lies between the campaigns: Herald counts a reply to the latest
+	// message, and grants clocks that disagree 5 s.
+	demoPause = 3500 * time.Millisecond
+	// demoPatience is for those who answer last.
+	demoPatience = 2 * time.Second
 
 	demoPhoneEvery  = 500 * time.Millisecond // how often the phone is looked after
 	demoOut         = 2 * time.Second        // how long it is away
