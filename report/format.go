@@ -95,6 +95,15 @@ func span(d time.Duration) string {
 	}
 }
 
+// receipt is how long something took to come back. It comes with times in whole
+// seconds, so that anything shorter is as good as one.
+func receipt(n int64) string {
+	if n < time.Second.Milliseconds() {
+		return "1 s"
+	}
+	return span(ms(n))
+}
+
 // perSecond is a rate in the unit in which it is not a fraction of one.
 func perSecond(rate float64) string {
 	switch {

@@ -49,6 +49,8 @@ func (r *Report) functions() template.FuncMap {
 		},
 		"when":      r.when,
 		"rfc":       func(t time.Time) string { return t.Format(time.RFC3339) },
+		"receipt":   receipt,
+		"more":      func(n, than int64) bool { return n > than },
 		"span":      func(n int64) string { return span(ms(n)) },
 		"count":     func(n *int64, noun string) string { return count(*n, noun) },
 		"delivered": ofDelivered,
@@ -234,7 +236,11 @@ func (p *htmlPage) timing() {
 		{"send call", t.Call}, {"to sent", t.ToSent}, {"to delivered", t.ToDelivered}, {"to read", t.ToRead}, {"to the first reply", r.Engagement.ToReply},
 	} {
 		if s := row.s; s != nil {
-			table.Rows = append(table.Rows, []string{row.label, span(ms(s.P50MS)), span(ms(s.P95MS)), span(ms(s.P99MS)), span(ms(s.MaxMS)), comma(s.Messages)})
+			long := receipt
+			if s == t.Call {
+				long = func(n int64) string { return span(ms(n)) }
+			}
+			table.Rows = append(table.Rows, []string{row.label, long(s.P50MS), long(s.P95MS), long(s.P99MS), long(s.MaxMS), comma(s.Messages)})
 		}
 	}
 	if len(table.Rows) > 0 {

@@ -316,7 +316,7 @@ func (p *page) timing(r *Report) {
 		*Spread
 	}{{"sent", t.ToSent}, {"delivered", t.ToDelivered}, {"read", t.ToRead}} {
 		if s := row.Spread; s != nil {
-			p.spread(row.label, span(ms(s.P50MS)), span(ms(s.P95MS)), span(ms(s.MaxMS)), comma(s.Messages))
+			p.spread(row.label, receipt(s.P50MS), receipt(s.P95MS), receipt(s.MaxMS), comma(s.Messages))
 		}
 	}
 }

@@ -20,13 +20,13 @@ func (p *page) engagement(r *Report) {
 	p.counted("replied", e.Replied.Count, replied)
 	p.counted("opted out", e.OptedOut.Count, ofDelivered(e.OptedOut))
 	if review {
-		p.counted("to review", *e.ToReview, "may be meant as opt-outs, of all campaigns: look at them with `herald optouts`")
+		p.counted("to review", *e.ToReview, "may be meant as opt-outs, of all campaigns: look at them with `herald optouts review`")
 	}
 	if p.brief {
 		return
 	}
 	if s := e.ToReply; s != nil {
-		p.field("First reply", fmt.Sprintf("%s; half of all who replied did within %s, 95 %% within %s", r.when(e.FirstAt), span(ms(s.P50MS)), span(ms(s.P95MS))))
+		p.field("First reply", fmt.Sprintf("%s; half of all who replied did within %s, 95 %% within %s", r.when(e.FirstAt), receipt(s.P50MS), receipt(s.P95MS)))
 	}
 	for _, f := range e.FirstReplies {
 		p.para(indent+indent, fmt.Sprintf("%s, %s: %s", r.when(f.At), f.place(r), quoted(f.Text)))
