@@ -30,8 +30,7 @@ const usageTemplate = `{{if .HasExample}}Examples:
 Flags of every command:
 {{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
 {{end}}{{if .HasHelpSubCommands}}
-More help: herald COMMAND --help, and herald help with one of{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+More help: herald COMMAND --help; herald help with one of{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}} {{.Name}}{{end}}{{end}}
 {{end}}`
 
 // topics are help texts without a command: `herald help exit-codes`.

@@ -18,7 +18,7 @@ func (t *terminal) reportCommand(load loader) *cobra.Command {
 	var format, output string
 	command := &cobra.Command{
 		Use:   "report CAMPAIGN",
-		Short: "The whole report; as text, HTML, XLSX, JSON, or your own CSV back",
+		Short: "The whole report: text, HTML, XLSX, JSON, your own CSV back",
 		Long: `Write the report of a campaign, in any state; it says whether it is provisional.
 
   text         for a terminal

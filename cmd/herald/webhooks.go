@@ -43,9 +43,9 @@ func (t *terminal) webhooksRegister(load loader) *cobra.Command {
 	var url string
 	command := &cobra.Command{
 		Use:   "register --url URL",
-		Short: "Subscribe an endpoint to the events Herald needs, and to none twice",
+		Short: "Subscribe an endpoint to what Herald needs, nothing twice",
 		Example: `  herald webhooks register --url https://example.com/webhooks/periskope
-  herald webhooks register --url https://example.com/webhooks/periskope --json | jq .made`,
+  herald webhooks register --url https://example.com/webhooks/periskope --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := load(cmd)
 			if err != nil {
@@ -128,7 +128,7 @@ func (t *terminal) webhooksTest(load loader) *cobra.Command {
 	var url string
 	command := &cobra.Command{
 		Use:   "test --url URL",
-		Short: "Deliver a signed and a forged event to an endpoint, and see what it answers",
+		Short: "Deliver a signed and a forged event, and see the answers",
 		Long: `Deliver two events to the endpoint as the provider does: one signed with the
 key (HERALD_PERISKOPE_WEBHOOK_KEY), which it must answer with 200, and one
 signed with another, which it must refuse with 401. The event is one that

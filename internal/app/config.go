@@ -114,7 +114,7 @@ func environment() []variable {
 		{"HERALD_PERISKOPE_TOKEN_FILE", "periskope.token_file", "file that holds the API token"},
 		{"HERALD_PERISKOPE_WEBHOOK_KEY", "periskope.webhook_key", "key webhooks are signed with; needed to receive any"},
 		{"HERALD_PERISKOPE_WEBHOOK_KEY_OLD", "periskope.webhook_key_old", "the key before it, while they are exchanged"},
-		{"HERALD_PERISKOPE_WEBHOOK_KEY_FILE", "periskope.webhook_key_file", "file that holds the key, and below it the old one"},
+		{"HERALD_PERISKOPE_WEBHOOK_KEY_FILE", "periskope.webhook_key_file", "file with the key, and below it the old one"},
 		{"HERALD_NOTIFY_ALLOW_PRIVATE", "notify.allow_private", "true: notices may go into private networks"},
 		{"HERALD_SANDBOX_SPEED", "sandbox.speed", "times faster than life (default 100)"},
 		{"HERALD_SANDBOX_SEED", "sandbox.seed", "same seed, same run (default 1)"},
