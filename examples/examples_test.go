@@ -67,6 +67,7 @@ var reserved = []*regexp.Regexp{
 	regexp.MustCompile(`^(?:00)?1[2-9][0-9]{2}55501[0-9]{2}$`),      // NANP: 555-0100 to 555-0199
 	regexp.MustCompile(`^(?:(?:00)?440?|0)7700900[0-9]{3}$`),        // Ofcom: drama numbers
 	regexp.MustCompile(`^(?:(?:00)?91|0)?999999[0-9]{4}$`),          // a block of nines in India
+	regexp.MustCompile(`^1555555[0-9]{4}$`),                         // NANP: area code 555, which nobody has; for magic numbers
 	regexp.MustCompile(`^[0-9]{18}@g\.us$`),                         // a group, not a number
 	regexp.MustCompile(`^(?:9\.19E\+11|9\.19999E\+11|n/a|12345|)$`), // broken on purpose
 	regexp.MustCompile(`^\+91 99999 9OO12$`),                        // broken on purpose
