@@ -215,7 +215,7 @@ func optedOut(all []known) (n int) {
 func TestNoticesTellEverything(t *testing.T) {
 	t.Parallel()
 	th := newTheater(t, nil)
-	th.simulated(2000, &sandbox.Outcomes{Read: 1})
+	th.simulated(10_000, &sandbox.Outcomes{Read: 1})
 	o := newOffice(t, th.cfg, 5)
 	th.write("people.csv", "phone\n+12015550001\n+12015550403\n+12015551001\n+12015551010\n+12015550422\n")
 	file := th.write("told.yaml", "name: told\nrecipients: { csv: people.csv, phone: phone }\nmessage: { text: \"Hi\" }\n"+
@@ -302,7 +302,7 @@ func noticesOf(th *theater, id campaign.ID) campaign.NoticeCounts {
 func TestRunDeliversItsNotices(t *testing.T) {
 	t.Parallel()
 	th := newTheater(t, nil)
-	th.simulated(2000, &sandbox.Outcomes{Read: 1})
+	th.simulated(10_000, &sandbox.Outcomes{Read: 1})
 	o := newOffice(t, th.cfg, 3)
 	file := th.text(10, "notify: { url: \""+o.URL+"\", messages: true }\npace: { rate: unlimited }\n")
 	result, err := th.run(t.Context(), file, PrepareOptions{}, RunOptions{Wait: WaitSettled, Webhooks: "127.0.0.1:0"})
