@@ -19,9 +19,10 @@ import (
 // child dies is in faults.Env.
 const childEnv = "HERALD_TEST_CHILD"
 
-// part is what a child process plays: Herald, running one campaign.
+// part is what a child process plays: Herald, running one campaign or as a
+// service.
 type part struct {
-	File string // the campaign
+	File string // the campaign; "": a service, with what is in the ledger
 	Dir  string // the data directory
 	URL  string // the provider
 
@@ -95,6 +96,9 @@ func (p part) play(ctx context.Context) error {
 		a.tuning.reconciler.SettleFloor, a.tuning.reconciler.CallTimeout, a.tuning.reconciler.PassGap = 1, 1, 1
 		// It looks too soon for a witness, and must look again.
 		a.tuning.reconciler.Slow = []time.Duration{20 * time.Millisecond}
+	}
+	if p.File == "" {
+		return errors.Join(serveChild(ctx, a), a.Close())
 	}
 	if p.ImportOnly {
 		if _, err := a.Prepare(ctx, p.File, PrepareOptions{}); err != nil {
