@@ -60,7 +60,7 @@ func (t *terminal) demo(ctx context.Context, cfg app.Config, dir string) error {
 		return err
 	}
 	outcomes, err := t.demoCampaigns(ctx, engine, campaigns)
-	if err = errors.Join(err, engine.Close()); err != nil {
+	if err = errors.Join(err, engine.Close()); err != nil { //nolint:contextcheck // closing is never canceled
 		return err
 	}
 	t.demoNext(cfg, dir, campaigns, outcomes)
@@ -95,9 +95,16 @@ func (t *terminal) demoStory(first, poll app.DemoOutcome, toReview int64) {
 		agree(first.Replied, "person replied", "people replied"), comma(poll.Replied), agree(poll.Voted, "vote stands", "votes stand")))
 	t.sayBelow("  ", fmt.Sprintf("%s STOP to the first, in their own languages; the poll left out %s.",
 		agree(first.OptedOut, "of them said", "of them said"), comma(poll.LeftOut)))
-	t.sayBelow("  ", fmt.Sprintf("%s like STOP and may not mean it. Herald does not guess: a person decides.",
-		agree(toReview, "message sounds", "messages sound")))
-	t.sayBelow("  ", fmt.Sprintf("The phone lost its connection on the way. Sending waited %.1f s for it, then went on; nobody was left out, nobody got it twice.", first.Away.Seconds()))
+	if toReview > 0 {
+		t.sayBelow("  ", fmt.Sprintf("%s like STOP and may not mean it. Herald does not guess: a person decides.",
+			agree(toReview, "message sounds", "messages sound")))
+	}
+	if first.Away > 0 {
+		t.sayBelow("  ", fmt.Sprintf("The phone lost its connection on the way. Sending waited %.1f s for it, then went on.", first.Away.Seconds()))
+	}
+	if first.Sound && poll.Sound {
+		t.sayBelow("  ", "Every row is accounted for, and nobody was sent anything twice.")
+	}
 }
 
 // demoNext says what to try next.

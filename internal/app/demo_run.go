@@ -24,7 +24,8 @@ const (
 	demoPatience = 2 * time.Second
 
 	demoPhoneEvery  = 500 * time.Millisecond // how often the phone is looked after
-	demoOut         = 2 * time.Second        // how long it is away
+	demoOut         = 2 * time.Second        // how long it is away, as Herald sees it
+	demoMost        = 10 * time.Second       // and if Herald does not see it
 	demoDisconnects = 60                     // messages after which it goes
 	demoWrites      = 30                     // messages after which Siân writes
 
@@ -110,7 +111,7 @@ func (d *Demo) happen(ctx context.Context, p Progress) {
 		if err := d.sim.Disconnect(d.phone); err != nil {
 			d.log.WarnContext(ctx, "the phone of the demo could not be disconnected", "err", err)
 		}
-	case !d.out.IsZero() && time.Since(d.out) >= demoOut:
+	case !d.out.IsZero() && (waited(p) >= demoOut || time.Since(d.out) >= demoMost):
 		d.connect(ctx)
 	}
 }
@@ -121,6 +122,16 @@ func (d *Demo) reconnect(ctx context.Context) {
 	if !d.out.IsZero() && !d.back {
 		d.connect(ctx)
 	}
+}
+
+// waited is for how long the sending has waited for the phone.
+func waited(p Progress) time.Duration {
+	for _, hold := range p.Holds {
+		if hold.Reason == campaign.PauseDisconnected {
+			return time.Since(hold.Since)
+		}
+	}
+	return 0
 }
 
 // connect brings the phone back; d.mu must be held.
@@ -136,6 +147,7 @@ type DemoOutcome struct {
 	Replied, OptedOut, Voted int64
 	LeftOut                  int64         // had opted out before
 	Away                     time.Duration // how long sending waited for the phone
+	Sound                    bool          // every row is accounted for, nobody was sent to twice
 	HTMLFile, Workbook       string        // its reports
 }
 
@@ -143,7 +155,7 @@ type DemoOutcome struct {
 // and how many messages wait for a person to decide whether they mean STOP.
 func (d *Demo) Outcomes(ctx context.Context) (all []DemoOutcome, toReview int, err error) {
 	for _, id := range d.ran {
-		written, err := d.report(ctx, id, true, "")
+		written, err := d.report(ctx, id, false, "")
 		if err != nil {
 			return nil, 0, err
 		}
@@ -153,6 +165,7 @@ func (d *Demo) Outcomes(ctx context.Context) (all []DemoOutcome, toReview int, e
 		}
 		outcome := DemoOutcome{
 			Replied: totals.Replied, OptedOut: totals.OptedOut, Voted: totals.Voted, LeftOut: totals.Skipped[campaign.SkipOptedOut],
+			Sound:    written.Balanced() && written.value.Safety != nil && written.value.Safety.DuplicateSends == 0,
 			HTMLFile: filepath.Join(d.folder(id), reportHTML), Workbook: filepath.Join(d.folder(id), resultsXLS),
 		}
 		for _, wait := range written.value.Waits {
