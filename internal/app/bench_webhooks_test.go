@@ -206,6 +206,7 @@ func BenchmarkWebhooksWhileSending(b *testing.B) {
 		rows       int
 	}{
 		{"unlimited", "unlimited", benchRows(b)},
+		{"1000-per-second", "1000/s", 1000 * setting(b, "HERALD_BENCH_SECONDS", 2)},
 		{"200-per-second", "200/s", 200 * setting(b, "HERALD_BENCH_SECONDS", 2)},
 	} {
 		b.Run(pace.name, func(b *testing.B) {
