@@ -148,13 +148,13 @@ func (o *office) heard() heard {
 }
 
 // until waits until enough was heard.
-func (o *office) until(what string, enough func(heard) bool) heard {
+func (o *office) until(what string, enough func(heard) bool) {
 	o.t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for {
 		h := o.heard()
 		if enough(h) {
-			return h
+			return
 		}
 		if time.Now().After(deadline) {
 			o.t.Fatalf("waited in vain for %s: %+v", what, h)

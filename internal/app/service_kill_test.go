@@ -38,7 +38,7 @@ func listenSoon(t *tuning) {
 // subscribe has the provider deliver its webhooks to this service, and to none
 // that was killed.
 func (a *App) subscribe(ctx context.Context, service string) error {
-	p, err := a.connect(4) //nolint:contextcheck // there is no simulator in live mode
+	p, err := a.connect(4)
 	if err != nil {
 		return err
 	}
