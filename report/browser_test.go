@@ -182,6 +182,31 @@ func TestHTMLInChromium(t *testing.T) {
 	}
 }
 
+// On every screen the tiles fill their lines: none is left alone beside a gap.
+func TestTilesWrapEvenly(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	for name, scenario := range map[string]func() *ledger{"a poll": answered, "a text": mixed} {
+		b.open(t, build(t, scenario()))
+		for _, width := range []int64{360, 500, 700, 800, 1100} {
+			b.look(t, width, "light")
+			var ragged []string
+			b.run(t, chromedp.Evaluate(`(() => {
+				const box = document.querySelector('.tiles').getBoundingClientRect(), lines = {};
+				for (const e of document.querySelectorAll('.tile')) {
+					const r = e.getBoundingClientRect();
+					lines[r.top] = Math.max(lines[r.top] || 0, r.right);
+					if (e.scrollWidth > e.clientWidth) lines[r.top] = -1;
+				}
+				return Object.values(lines).filter(right => Math.abs(right - box.right) > 1).map(String);
+			})()`, &ragged))
+			if len(ragged) > 0 {
+				t.Errorf("%s, %d pixels: lines of tiles end at %v", name, width, ragged)
+			}
+		}
+	}
+}
+
 func violations(t *testing.T, b *browser) []string {
 	t.Helper()
 	var found string

@@ -99,7 +99,7 @@ func build(ctx context.Context, deps Deps, c campaign.Campaign, opts Options) (*
 		SchemaVersion: SchemaVersion,
 		Header:        header(c),
 		GeneratedAt:   instant(opts.Now),
-		TimeZone:      opts.Location.String(),
+		TimeZone:      zoneName(opts.Location, opts.Now),
 		Quick:         opts.Quick,
 		Rows:          c.Rows(),
 		Fingerprint:   opts.Fingerprint,
@@ -130,7 +130,11 @@ func build(ctx context.Context, deps Deps, c campaign.Campaign, opts Options) (*
 	r.closeBooks(c)
 	r.Because = because(c, totals, r.sending(opts))
 	r.Provisional = len(r.Because) > 0
-	r.Verdict = verdict(r, totals)
+	r.headline, r.rest = verdict(r, totals)
+	r.Verdict = r.headline
+	if r.rest != "" {
+		r.Verdict += ", " + r.rest
+	}
 	r.noNulls()
 	return r, nil
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ func at(share float64) string {
 	return strconv.FormatFloat(min(max(share, 0), 1)*100, 'f', 2, 64) + "%"
 }
 
-// lineChart is how counts grow over time.
+// lineChart is how counts grow over time; without lines it is its table.
 type lineChart struct {
 	Title, Description string
 	Lines              []chartLine
@@ -99,8 +100,9 @@ type lineRow struct {
 }
 
 const (
-	tableRows = 8
-	drawnPart = 0.99 // of all events; a single receipt after days would press the rest together
+	tableRows   = 8
+	drawnPoints = 4    // fewer make no line: the table says more
+	drawnPart   = 0.99 // of all events; a single receipt after days would press the rest together
 )
 
 // growth draws the series; nil when there is nothing to draw.
@@ -117,13 +119,24 @@ func (r *Report) growth() *lineChart {
 	}
 	events := func(p Point) float64 { return float64(p.Accepted + p.Delivered + p.Read + p.Replied) }
 	c := &lineChart{Title: "Accepted, delivered and read over time"}
+	if len(s.Points) < drawnPoints {
+		for _, p := range s.Points {
+			seen.plus(p)
+			c.row(r.when(p.At.Add(width)), seen)
+		}
+		return c
+	}
 	for _, p := range s.Points {
 		seen.plus(p)
 		if cut := p.At.Add(width); events(seen) >= drawnPart*events(total) && end.Sub(begin) > 2*cut.Sub(begin) {
-			c.Note = fmt.Sprintf("The last receipts and replies came until %s; what came after %s is not drawn.", r.when(end), r.when(cut))
+			c.Note = fmt.Sprintf("The last receipts and replies came until %s; what came after %s is not shown here.", r.when(end), r.when(cut))
 			end = cut
 			break
 		}
+	}
+	c.table(r, begin, end, width)
+	if drawn := slices.IndexFunc(s.Points, func(p Point) bool { return !p.At.Before(end) }); drawn >= 0 && drawn < drawnPoints {
+		return c
 	}
 	top := niceCeiling(max(total.Accepted, total.Delivered, total.Read, total.Replied))
 	for _, line := range []struct {
@@ -155,7 +168,6 @@ func (r *Report) growth() *lineChart {
 		t := begin.Add(end.Sub(begin) * time.Duration(i) / 2)
 		c.Times = append(c.Times, tick{At: at(float64(i) / 2), Text: t.In(r.zone()).Format(layout), Anchor: anchor})
 	}
-	c.table(r, begin, end, width)
 	c.Description = fmt.Sprintf("From %s to %s: %s accepted, %s delivered, %s read, %s replied. The table below has the steps.",
 		r.when(begin), r.when(end), comma(total.Accepted), comma(total.Delivered), comma(total.Read), comma(total.Replied))
 	return c
@@ -193,13 +205,18 @@ func (c *lineChart) table(r *Report, begin, end time.Time, width time.Duration) 
 			sum.plus(points[0])
 			points = points[1:]
 		}
-		c.Table = append(c.Table, lineRow{
-			Time: r.when(until), Accepted: comma(sum.Accepted), Delivered: comma(sum.Delivered), Read: comma(sum.Read), Repl: comma(sum.Replied),
-		})
+		c.row(r.when(until), sum)
 		if i >= buckets {
 			return
 		}
 	}
+}
+
+// row adds the state at a time to the table.
+func (c *lineChart) row(until string, sum Point) {
+	c.Table = append(c.Table, lineRow{
+		Time: until, Accepted: comma(sum.Accepted), Delivered: comma(sum.Delivered), Read: comma(sum.Read), Repl: comma(sum.Replied),
+	})
 }
 
 // niceCeiling is the next number with four even steps.
@@ -256,7 +273,7 @@ func (v *Variants) dots() *dotChart {
 		y += 24
 		for i, row := range v.Rows {
 			rate := row.Rates[m]
-			if rate.Low == nil {
+			if rate.Low == nil || m == MeasureVoted && !row.votes() {
 				continue
 			}
 			value := rate.words()

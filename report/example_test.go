@@ -25,7 +25,7 @@ func ExampleBuild() {
 	fmt.Println(r.Verdict)
 	fmt.Println("balanced:", r.Balanced)
 	// Output:
-	// 2 of 2 delivered (100 %), 50 % of those read
+	// 2 of 2 delivered (100 %), 50.0 % of those read
 	// balanced: true
 }
 

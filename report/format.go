@@ -41,19 +41,6 @@ func percent(n, of int64) string {
 	}
 }
 
-// wholePercent is a share without decimals, under the same promise.
-func wholePercent(n, of int64) string {
-	p := float64(n) * 100 / float64(max(of, 1))
-	switch {
-	case n > 0 && p < 1:
-		return "<1 %"
-	case n < of && p > 99:
-		return "99 %"
-	default:
-		return fmt.Sprintf("%.0f %%", p)
-	}
-}
-
 // when is a time in the zone of the report, "" for none.
 func (r *Report) when(t time.Time) string {
 	if t.IsZero() {
@@ -68,6 +55,35 @@ func (r *Report) zone() *time.Location {
 		return time.UTC
 	}
 	return r.location
+}
+
+// zoneName is a zone by its IANA name, or by what its clocks differ from UTC in
+// the year of now: "Local" says nothing to whoever is sent the report, and
+// "IST" is said in three countries.
+func zoneName(zone *time.Location, now time.Time) string {
+	if name := zone.String(); name == time.UTC.String() || strings.Contains(name, "/") && !strings.HasPrefix(name, "/") {
+		return name
+	}
+	year := now.In(zone).Year()
+	january := time.Date(year, time.January, 1, 12, 0, 0, 0, zone)
+	july := time.Date(year, time.July, 1, 12, 0, 0, 0, zone)
+	_, winter := january.Zone()
+	_, summer := july.Zone()
+	if winter > summer { // south of the equator
+		winter, summer = summer, winter
+	}
+	if winter == summer {
+		return utcOffset(winter)
+	}
+	return utcOffset(winter) + ", in summer " + utcOffset(summer)
+}
+
+// utcOffset is so many seconds east of UTC as "UTC+05:30".
+func utcOffset(seconds int) string {
+	if seconds == 0 {
+		return "UTC"
+	}
+	return "UTC" + time.Unix(0, 0).In(time.FixedZone("", seconds)).Format("-07:00")
 }
 
 // day is the date of a time in the zone of the report.

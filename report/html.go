@@ -68,6 +68,7 @@ type htmlPage struct {
 	Policy            string
 	Style             template.CSS
 	Mode, Verdict     string
+	Rest              string // of the verdict
 	Tiles             []tile
 	Funnel            []htmlStep
 	FunnelChart       barChart
@@ -94,6 +95,7 @@ type htmlPage struct {
 	Balance           []balanceRow
 	Equations         []string
 	Skipped           *htmlTable
+	Once              string
 	Retries, Attempts string
 	Waits             *htmlTable
 	Senders, Earlier  *htmlTable
@@ -110,10 +112,10 @@ type (
 		Meaning string
 	}
 	htmlStep struct {
-		Step              string
-		Count             int64
-		OfPrevious, OfAll string
-		Definition        string
+		Step             string
+		Count            int64
+		OfEarlier, OfAll string
+		Definition       string
 	}
 	// htmlTable has words in its first column and numbers in the others.
 	htmlTable struct {
@@ -151,7 +153,8 @@ func newHTML(r *Report) *htmlPage {
 		Policy:  "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
 		Style:   template.CSS(htmlStyle), //nolint:gosec // ours, embedded
 		Mode:    strings.ToUpper(string(r.Header.Mode)),
-		Verdict: strings.ReplaceAll(sentence(r.Verdict), " %", "\u00a0%"),
+		Verdict: unbroken(sentence(r.headline)),
+		Rest:    unbroken(sentence(r.rest)),
 	}
 	p.funnel()
 	p.timing()
@@ -185,6 +188,9 @@ func newHTML(r *Report) *htmlPage {
 	return p
 }
 
+// unbroken keeps a number and its percent sign on one line.
+func unbroken(s string) string { return strings.ReplaceAll(s, " %", "\u00a0%") }
+
 func (p *htmlPage) funnel() {
 	r := p.R
 	if r.Recipients == 0 {
@@ -195,7 +201,7 @@ func (p *htmlPage) funnel() {
 	for _, s := range r.Funnel {
 		p.Funnel = append(p.Funnel, htmlStep{
 			Step: s.Step, Count: s.Count, Definition: s.Definition,
-			OfPrevious: percent(s.Count, counts[s.Previous]), OfAll: percent(s.Count, r.Recipients),
+			OfEarlier: s.ofEarlier(counts), OfAll: percent(s.Count, r.Recipients),
 		})
 		counts[s.Step] = s.Count
 		rows = append(rows, chartRow{
@@ -205,12 +211,15 @@ func (p *htmlPage) funnel() {
 	}
 	p.FunnelChart = bars("funnel-chart", "Funnel", rows)
 	delivered := counts[stepDelivered]
-	p.Tiles = []tile{
+	if poll := r.Poll; poll != nil {
+		p.Tiles = append(p.Tiles, tile{"Voted", comma(poll.Turnout.Count), ofDelivered(poll.Turnout)})
+	}
+	p.Tiles = append(p.Tiles, []tile{
 		{"Delivered", comma(delivered), percent(delivered, r.Recipients) + " of " + count(r.Recipients, "recipient")},
 		{"Read", comma(counts[stepRead]), percent(counts[stepRead], delivered) + " of those delivered"},
 		{"Replied", comma(r.Engagement.Replied.Count), percent(r.Engagement.Replied.Count, delivered) + " of those delivered"},
 		{"Failed", comma(r.Failures.Total), percent(r.Failures.Total, r.Recipients) + " of recipients"},
-	}
+	}...)
 }
 
 func (p *htmlPage) timing() {
@@ -224,7 +233,7 @@ func (p *htmlPage) timing() {
 	if t.AcceptedPerSecond > 0 {
 		p.Timing = append(p.Timing, fact{"Average", perSecond(t.AcceptedPerSecond)})
 	}
-	p.Timing = append(p.Timing, fact{"Densest minute", comma(t.PeakPerMinute) + ", from " + r.when(t.PeakAt)})
+	p.Timing = append(p.Timing, fact{"Peak", comma(t.PeakPerMinute) + " in the minute from " + r.when(t.PeakAt)})
 	for _, w := range r.Waits {
 		p.Timing = append(p.Timing, fact{w.label(), w.words()})
 	}
@@ -361,21 +370,28 @@ func (p *htmlPage) variants() {
 		rows = append(rows, SegmentRow{Value: row.Name, Outcome: row.Outcome})
 		rates.Columns = append(rates.Columns, row.Name)
 	}
-	p.VariantTable = &htmlTable{Caption: "What became of each variant", Columns: append([]string{"variant"}, outcomeNames()...)}
+	p.VariantTable = &htmlTable{Caption: "What became of each variant", Columns: append([]string{"variant"}, outcomeNames(v.votes())...)}
 	for _, row := range rows {
-		o := row.Outcome
 		cells := []string{row.Value}
-		for _, n := range []int64{o.Recipients, o.Accepted, o.Delivered, o.Read, o.Replied, o.OptedOut, o.Failed, o.Voted} {
+		for _, n := range row.counts(v.votes()) {
 			cells = append(cells, comma(n))
 		}
 		p.VariantTable.Rows = append(p.VariantTable.Rows, cells)
 	}
 	if v.Holdout != nil {
-		p.VariantTable.Rows = append(p.VariantTable.Rows, []string{"held out", comma(*v.Holdout), "-", "-", "-", "-", "-", "-", "-"})
+		held := []string{"held out", comma(*v.Holdout)}
+		for len(held) < len(p.VariantTable.Columns) {
+			held = append(held, "-")
+		}
+		p.VariantTable.Rows = append(p.VariantTable.Rows, held)
 	}
-	for _, m := range Measures() {
+	for _, m := range v.measures() {
 		cells := []string{measureTitle(m)}
 		for _, row := range v.Rows {
+			if m == MeasureVoted && !row.votes() {
+				cells = append(cells, "-")
+				continue
+			}
 			cells = append(cells, row.Rates[m].words())
 		}
 		rates.Rows = append(rates.Rows, cells)
@@ -412,14 +428,7 @@ func outcomeTable(caption, first string, rows []SegmentRow) *htmlTable {
 
 func (p *htmlPage) balance() {
 	r := p.R
-	p.Balance = append(p.Balance, balanceRow{waiting, r.Balance.Waiting, StatusWord(campaign.StatusPending).Meaning})
-	for _, s := range allKeys(campaign.Statuses(), r.Balance.ByStatus) {
-		if !s.Waiting() {
-			w := StatusWord(s)
-			meaning, _, _ := strings.Cut(w.Meaning, ";")
-			p.Balance = append(p.Balance, balanceRow{w.Label, r.Balance.ByStatus[s], meaning})
-		}
-	}
+	p.Balance = r.balanceRows()
 	p.Equations = r.equations()
 	if r.Skipped.Total == 0 {
 		return
@@ -431,6 +440,20 @@ func (p *htmlPage) balance() {
 			p.Skipped.Rows = append(p.Skipped.Rows, []string{w.Label + ": " + w.Meaning, comma(n)})
 		}
 	}
+}
+
+// balanceRows is what became of every row, in the words of people. Where the
+// reasons stand is for each form to say.
+func (r *Report) balanceRows() []balanceRow {
+	rows := []balanceRow{{waiting, r.Balance.Waiting, StatusWord(campaign.StatusPending).Meaning}}
+	for _, s := range allKeys(campaign.Statuses(), r.Balance.ByStatus) {
+		if !s.Waiting() {
+			w := StatusWord(s)
+			meaning, _, _ := strings.Cut(w.Meaning, "; reasons")
+			rows = append(rows, balanceRow{w.Label, r.Balance.ByStatus[s], meaning})
+		}
+	}
+	return rows
 }
 
 // equations say in two lines where every row went.
@@ -445,7 +468,7 @@ func (r *Report) equations() []string {
 			{Label: "accepted and not failed since", Count: taken},
 			{Label: "failed", Count: r.Failures.Total},
 			{Label: "unknown", Count: r.Unknown.Total},
-			{Label: "being sent", Count: s[campaign.StatusSubmitting]},
+			{Label: StatusWord(campaign.StatusSubmitting).Label, Count: s[campaign.StatusSubmitting]},
 			{Label: waiting, Count: r.Balance.Waiting},
 			{Label: "canceled", Count: s[campaign.StatusCanceled]},
 		}),
@@ -471,7 +494,7 @@ func (p *htmlPage) safety() {
 	if s == nil {
 		return
 	}
-	p.Retries, p.Attempts = retriesWords(s), attemptsWords(s)
+	p.Once, p.Retries, p.Attempts = onceWords(s), retriesWords(s), attemptsWords(s)
 	if len(p.R.Waits) == 0 {
 		return
 	}

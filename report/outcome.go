@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"slices"
 
 	"github.com/herald-campaigns/herald/campaign"
 )
@@ -47,6 +48,21 @@ func (o *Outcome) add(r *campaign.Recipient) {
 	if len(r.Vote) > 0 {
 		o.Voted++
 	}
+}
+
+// counts are those of the columns of a table, in their order; that of the votes
+// only where there can be some.
+func (o Outcome) counts(votes bool) []int64 {
+	counts := []int64{o.Recipients, o.Accepted, o.Delivered, o.Read, o.Replied, o.OptedOut, o.Failed}
+	if votes {
+		counts = append(counts, o.Voted)
+	}
+	return counts
+}
+
+// votes says whether a table of outcomes has something to say of votes.
+func (r *Report) votes(rows []SegmentRow) bool {
+	return r.Poll != nil || slices.ContainsFunc(rows, func(row SegmentRow) bool { return row.Voted > 0 })
 }
 
 // outcomeOf is the outcome of a whole campaign.

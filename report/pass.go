@@ -196,14 +196,14 @@ func (p *pass) addFailure(r *campaign.Recipient) {
 		g = p.groups[key]
 	}
 	if g == nil {
-		w := FailWord(r.FailReason)
 		g = &FailureGroup{
 			Reason: r.FailReason, Class: r.FailClass, Retryable: retryable, Detail: key.detail,
-			Meaning: w.Meaning, Advice: w.Advice,
+			Meaning: FailWord(r.FailReason).Meaning, Advice: adviceFor(r.FailReason, key.detail),
 		}
 		p.groups[key] = g
 	}
-	if g.Count++; g.Count > mostAlike && g.Reason == campaign.FailRejected && g.Detail != otherDetails {
+	if g.Count++; g.Count == mostAlike+1 && g.Reason == campaign.FailRejected && g.Detail != otherDetails &&
+		adviceByDetail(g.Reason, g.Detail) == "" { // words about people are about people, however many
 		g.Advice = alikeAdvice
 	}
 	if len(g.Examples) < maxExamples {

@@ -18,7 +18,7 @@ type Report struct {
 	Header        Header `json:"campaign"`
 
 	GeneratedAt time.Time `json:"generated_at"`
-	TimeZone    string    `json:"time_zone"` // of the text form; JSON is UTC
+	TimeZone    string    `json:"time_zone"` // of the text form, by its IANA name or as "UTC+05:30"; JSON is UTC
 
 	// Quick says that the rows were not read: failures have no groups or
 	// examples, and timing, senders and lists of rows are missing.
@@ -55,7 +55,8 @@ type Report struct {
 
 	RejectsFile string `json:"rejects_file,omitempty"`
 
-	location *time.Location
+	location       *time.Location
+	headline, rest string // of the verdict
 }
 
 // Header says which campaign the report is about.

@@ -20,7 +20,8 @@ type Safety struct {
 	Retried  int64      `json:"retried"`
 	Retries  int64      `json:"retries"`
 	Attempts []Attempts `json:"attempts"` // fewest first
-	// Resent counts decisions, noted in the timeline, to send failed rows again.
+	// Resent counts decisions, noted in the timeline, to send failed rows again:
+	// campaign.EventRetried.
 	Resent int64 `json:"resent"`
 }
 

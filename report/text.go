@@ -36,11 +36,11 @@ func WriteText(w io.Writer, r *Report, opts TextOptions) error {
 	if !opts.Brief {
 		p.about(r)
 	}
+	p.poll(r) // what a poll was sent for
 	p.balance(r)
 	p.skipped(r)
 	p.funnel(r)
 	p.engagement(r)
-	p.poll(r)
 	p.variants(r)
 	p.failures(r)
 	p.unknown(r)
@@ -270,23 +270,32 @@ func (p *page) funnel(r *Report) {
 	if r.Recipients == 0 {
 		return
 	}
-	const stepWidth, shareWidth = 11, 13
-	bar := p.width - len(indent) - stepWidth - countWidth - len(indent) - 2*shareWidth
-	p.heading("Funnel" + p.right("of previous", p.width-len("Funnel")-shareWidth) + p.right("of all", shareWidth))
+	const stepWidth, ofWidth, shareWidth = 11, 22, 9
+	bar := p.width - len(indent) - stepWidth - countWidth - len(indent) - ofWidth - shareWidth
+	p.heading("Funnel" + p.right("of an earlier step", p.width-len("Funnel")-shareWidth) + p.right("of all", shareWidth))
 	counts := map[string]int64{"recipients": r.Recipients}
 	for _, s := range r.Funnel {
 		p.line(indent, p.left(s.Step, stepWidth), p.right(comma(s.Count), countWidth), indent,
 			p.bar(float64(s.Count)/float64(r.Recipients), bar),
-			p.right(percent(s.Count, counts[s.Previous]), shareWidth), p.right(percent(s.Count, r.Recipients), shareWidth))
+			p.right(s.ofEarlier(counts), ofWidth), p.right(percent(s.Count, r.Recipients), shareWidth))
 		counts[s.Step] = s.Count
 	}
 	if p.brief {
 		return
 	}
+	p.styledPara(dim, indent+p.left("all", stepWidth), count(r.Recipients, "recipient")+": every row that was not skipped")
 	for _, s := range r.Funnel {
 		p.styledPara(dim, indent+p.left(s.Step, stepWidth), s.Definition)
 	}
-	p.styledPara(dim, indent+p.left("all", stepWidth), count(r.Recipients, "recipient")+": every row that was not skipped")
+}
+
+// ofEarlier is the share with the name of the step it is of, which is not always
+// the one before.
+func (s Step) ofEarlier(counts map[string]int64) string {
+	if counts[s.Previous] == 0 {
+		return percent(s.Count, 0)
+	}
+	return percent(s.Count, counts[s.Previous]) + " of " + s.Previous
 }
 
 func (p *page) timing(r *Report) {

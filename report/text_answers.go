@@ -12,7 +12,7 @@ func (p *page) engagement(r *Report) {
 	if e.Replied.Count == 0 && e.OptedOut.Count == 0 && !review {
 		return
 	}
-	p.heading("Engagement")
+	p.heading("Answers")
 	replied := ofDelivered(e.Replied)
 	if e.Messages != nil && *e.Messages > e.Replied.Count {
 		replied += ", " + comma(*e.Messages) + " messages in all"
@@ -287,7 +287,7 @@ func (p *page) safety(r *Report) {
 		return
 	}
 	p.heading("Safety")
-	verdict := "nobody was sent the message twice"
+	verdict := onceWords(s)
 	if s.DuplicateSends > 0 {
 		verdict = "THE SAME CHAT WAS SENT TO AGAIN: this is a fault in Herald, please report it with this page"
 	}
@@ -299,11 +299,37 @@ func (p *page) safety(r *Report) {
 	p.para(indent, "Calls needed: "+attemptsWords(s)+".")
 }
 
-func retriesWords(s *Safety) string {
-	if s.Retried == 0 {
-		return "one call of the API was enough for everybody"
+// onceWords says that nobody got the message twice, as far as that can be said:
+// of what failed, a person may have had it sent again.
+func onceWords(s *Safety) string {
+	if s.Resent == 0 {
+		return "nobody was sent the message twice"
 	}
-	return "for " + count(s.Retried, "recipient") + "; each after a refusal, a proof that it was not taken, or a person's word"
+	return "nobody was sent the message twice, but for failed rows that were sent again at a person's word"
+}
+
+// retriesWords says what the further calls were for. Rows that were retried can
+// wait for their call, or have had it before calls were counted on.
+func retriesWords(s *Safety) string {
+	words := "one call of the API was enough for everybody"
+	switch {
+	case s.Retried > 0:
+		words = "for " + count(s.Retried, "recipient") + "; each after a refusal, a proof that it was not taken, or a person's word"
+	case s.Resent > 0:
+		words = "none is counted so far"
+	}
+	if s.Resent > 0 {
+		words += "; failed rows were put back to be sent again " + times(s.Resent) + ", see the timeline"
+	}
+	return words
+}
+
+// times is "once", "5 times".
+func times(n int64) string {
+	if n == 1 {
+		return "once"
+	}
+	return comma(n) + " times"
 }
 
 func attemptsWords(s *Safety) string {

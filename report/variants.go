@@ -24,7 +24,12 @@ type Variant struct {
 	Weight int    `json:"weight"`
 	Outcome
 	Rates map[Measure]Rate `json:"rates"`
+
+	poll bool
 }
+
+// votes says whether there can be votes on the variant.
+func (v Variant) votes() bool { return v.poll || v.Voted > 0 }
 
 // Measure is what variants are compared by.
 type Measure string
@@ -43,6 +48,14 @@ const (
 // Measures lists them in the order they are shown.
 func Measures() []Measure {
 	return []Measure{MeasureRead, MeasureReplied, MeasureVoted, MeasureOptedOut, MeasureDelivered, MeasureFailed, MeasureAccepted}
+}
+
+// votes says whether there can be votes on any.
+func (v *Variants) votes() bool { return slices.ContainsFunc(v.Rows, Variant.votes) }
+
+// measures are those to be shown of these variants.
+func (v *Variants) measures() []Measure {
+	return slices.DeleteFunc(Measures(), func(m Measure) bool { return m == MeasureVoted && !v.votes() })
 }
 
 // Comparison is how a variant differs from the first one, with the interval of
@@ -73,7 +86,9 @@ func variantsOf(spec campaign.Spec, outcomes map[string]*Outcome, skipped map[ca
 	named := []string{}
 	for _, variant := range spec.Variants {
 		named = append(named, variant.Name)
-		v.Rows = append(v.Rows, newVariant(variant.Name, variant.Weight, outcomes[variant.Name]))
+		row := newVariant(variant.Name, variant.Weight, outcomes[variant.Name])
+		row.poll = variant.Message.Poll != nil
+		v.Rows = append(v.Rows, row)
 	}
 	for _, name := range allKeys(named, countsOf(outcomes))[len(named):] {
 		v.Rows = append(v.Rows, newVariant(name, 0, outcomes[name])) // of a file that was changed since
@@ -116,6 +131,9 @@ func (v *Variants) compare() {
 		for _, m := range Measures() {
 			if m == MeasureAccepted {
 				continue // what was not accepted failed, or waits
+			}
+			if m == MeasureVoted && !(first.votes() && other.votes()) {
+				continue // one of the two asks nothing
 			}
 			a, b := first.Rates[m], other.Rates[m]
 			if a.Low == nil || b.Low == nil || a.Count+b.Count == 0 {

@@ -7,23 +7,25 @@ import (
 	"github.com/herald-campaigns/herald/campaign"
 )
 
-// verdict is the report in one line.
-func verdict(r *Report, t campaign.Totals) string {
+// verdict is the report in one line: what people ask first, and the rest, which
+// can be nothing.
+func verdict(r *Report, t campaign.Totals) (headline, rest string) {
 	accepted, failed, unknown := t.Accepted(), r.Failures.Total, r.Unknown.Total
 	switch {
 	case r.Rows == 0 && r.Balance.InLedger == 0:
-		return "no rows, so nothing was sent"
+		return "no rows, so nothing was sent", ""
 	case r.Recipients == 0:
-		return fmt.Sprintf("nobody to send to: all rows (%s) were skipped", comma(r.Skipped.Total))
+		return fmt.Sprintf("nobody to send to: all rows (%s) were skipped", comma(r.Skipped.Total)), ""
 	case accepted+failed+unknown == 0 && t.ByStatus[campaign.StatusCanceled] == r.Recipients:
-		return fmt.Sprintf("canceled before anything was sent to %s", count(r.Recipients, "recipient"))
+		return fmt.Sprintf("canceled before anything was sent to %s", count(r.Recipients, "recipient")), ""
 	case accepted+failed+unknown+t.ByStatus[campaign.StatusSubmitting] == 0:
-		return fmt.Sprintf("nothing sent yet: %s of %s waiting", comma(t.Waiting()), count(r.Recipients, "recipient"))
+		return fmt.Sprintf("nothing sent yet: %s of %s waiting", comma(t.Waiting()), count(r.Recipients, "recipient")), ""
 	}
 	delivered := t.AtLeastDelivered()
-	parts := []string{fmt.Sprintf("%s of %s delivered (%s)", comma(delivered), comma(r.Recipients), percent(delivered, r.Recipients))}
+	parts := r.votedClause(t)
+	parts = append(parts, fmt.Sprintf("%s of %s delivered (%s)", comma(delivered), comma(r.Recipients), percent(delivered, r.Recipients)))
 	if delivered > 0 {
-		parts = append(parts, wholePercent(t.ByStatus[campaign.StatusRead], delivered)+" of those read")
+		parts = append(parts, percent(t.ByStatus[campaign.StatusRead], delivered)+" of those read")
 	}
 	parts = appendCount(parts, t.Replied, "replied")
 	parts = appendCount(parts, t.OptedOut, "opted out")
@@ -32,10 +34,30 @@ func verdict(r *Report, t campaign.Totals) string {
 	}
 	parts = appendCount(parts, unknown, "unknown"+assumedClause(r.Unknown))
 	parts = appendCount(parts, accepted-delivered-t.Failed[campaign.FailProvider], "accepted but not known as delivered")
-	parts = appendCount(parts, t.ByStatus[campaign.StatusSubmitting], "being sent")
+	parts = appendCount(parts, t.ByStatus[campaign.StatusSubmitting], StatusWord(campaign.StatusSubmitting).Label)
 	parts = appendCount(parts, t.Waiting(), "waiting")
 	parts = appendCount(parts, t.ByStatus[campaign.StatusCanceled], "canceled")
-	return strings.Join(parts, ", ")
+	return parts[0], strings.Join(parts[1:], ", ")
+}
+
+// votedClause is how many voted: of a poll, that is what was asked. It is empty
+// for other messages.
+func (r *Report) votedClause(t campaign.Totals) []string {
+	switch {
+	case r.Poll == nil && r.Header.Message.Kind != campaign.KindPoll:
+		return nil
+	case r.Poll == nil: // a quick report does not know who was asked in a group
+		return []string{comma(t.Voted) + " voted"}
+	}
+	groups := r.Poll.Groups
+	if groups != nil && r.Poll.Turnout.Count == 0 {
+		return []string{fmt.Sprintf("%s voted in %s", comma(groups.Voters), count(groups.Groups, "group"))}
+	}
+	words := []string{fmt.Sprintf("%s voted (%s)", comma(r.Poll.Turnout.Count), ofDelivered(r.Poll.Turnout))}
+	if groups != nil {
+		words = append(words, fmt.Sprintf("%s more in %s", comma(groups.Voters), count(groups.Groups, "group")))
+	}
+	return words
 }
 
 // assumedClause says how many of the unknown rows were decided about.

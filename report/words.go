@@ -44,7 +44,7 @@ var skipWords = map[campaign.SkipReason]Word{
 var failWords = map[campaign.FailReason]Word{
 	campaign.FailRejected:  {Label: "rejected", Meaning: "the API refused this recipient or message for good", Advice: "mend the number or the message; trying again as it is cannot help"},
 	campaign.FailTooLarge:  {Label: "too large", Meaning: "the message does not fit through the stream or the API", Advice: "shorten the text, or give the file as a URL instead of sending it along"},
-	campaign.FailProvider:  {Label: "provider gave up", Meaning: "accepted, then the provider or WhatsApp gave up", Advice: "it depends on the detail: a number without WhatsApp stays failed, a phone that was offline can be tried again"},
+	campaign.FailProvider:  {Label: "provider gave up", Meaning: "accepted, then the provider or WhatsApp gave up", Advice: "the detail says why: what was wrong with the sender or the provider can be tried again, what is wrong with the number cannot"},
 	campaign.FailExhausted: {Label: "attempts used up", Meaning: "every attempt met an API that did not take it", Advice: "the recipient is not to blame: try again when the API is well"},
 	campaign.FailPoison:    {Label: "no outcome", Meaning: "handed over ten times without an outcome", Advice: "this is for an engineer: look for the row in the log, then try again"},
 }

@@ -158,6 +158,7 @@ func (b *workbook) write(values ...any) error {
 			}
 		case float64:
 			cells[i] = excelize.Cell{StyleID: b.share, Value: v}
+		case nil:
 		default:
 			cells[i] = excelize.Cell{StyleID: b.number, Value: v}
 		}
@@ -216,47 +217,61 @@ func (b *workbook) summary() error {
 		rows = append(rows, []any{"Recipients file", s.File, s.Rows, "rows", "SHA-256 " + s.SHA256})
 	}
 	rows = append(rows, []any{}, []any{heading("Where every row went")})
-	for _, s := range allKeys(campaign.Statuses(), r.Balance.ByStatus) {
-		w := StatusWord(s)
-		rows = append(rows, []any{string(s), w.Meaning, r.Balance.ByStatus[s]})
+	for _, row := range r.balanceRows() {
+		rows = append(rows, []any{row.Label, row.Meaning, row.Count})
 	}
 	rows = append(rows, []any{"in the ledger", "", r.Balance.InLedger}, []any{"rows in the file", balanced, r.Balance.RowsInFile},
-		[]any{}, []any{heading("Funnel")}, []any{"recipients", "every row that was not skipped", r.Recipients})
+		[]any{}, []any{heading("Funnel")}, []any{"step", "meaning", "count", "of all", "of an earlier step"},
+		[]any{"recipients", "every row that was not skipped", r.Recipients})
+	counts := map[string]int64{"recipients": r.Recipients}
 	for _, s := range r.Funnel {
-		rows = append(rows, []any{s.Step, s.Definition, s.Count, ratio{s.Count, r.Recipients}})
+		rows = append(rows, []any{s.Step, s.Definition, s.Count, ratio{s.Count, r.Recipients}, s.ofEarlier(counts)})
+		counts[s.Step] = s.Count
 	}
 	e := r.Engagement
-	rows = append(rows, []any{}, []any{heading("Answers")},
+	rows = append(rows, []any{}, []any{heading("Answers")})
+	if poll := r.Poll; poll != nil {
+		rows = append(rows, []any{"voted", "people whose vote stands, of those delivered", poll.Turnout.Count, ratio{poll.Turnout.Count, poll.Turnout.Of}})
+	}
+	rows = append(rows,
 		[]any{"replied", "recipients who wrote back, of those delivered", e.Replied.Count, ratio{e.Replied.Count, e.Replied.Of}},
 		[]any{"opted out", "in answer to this campaign, of those delivered", e.OptedOut.Count, ratio{e.OptedOut.Count, e.OptedOut.Of}})
 	if s := r.Safety; s != nil {
 		rows = append(rows, []any{"sent twice", "has to be 0", s.DuplicateSends}, []any{"further calls", retriesWords(s), s.Retries})
 	}
 	if len(r.Earlier) > 0 {
-		rows = append(rows, []any{}, []any{heading("Beside earlier campaigns")}, outcomeTitles("campaign"))
+		rows = append(rows, []any{}, []any{heading("Beside earlier campaigns")}, outcomeTitles("campaign", r.votes(r.besides())))
 		for _, row := range r.besides() {
-			rows = append(rows, outcomeCells(row))
+			rows = append(rows, outcomeCells(row, r.votes(r.besides())))
 		}
 	}
 	return b.rows(rows...)
 }
 
-// outcomeTitles and outcomeCells are a table of outcomes.
-func outcomeTitles(first string) []any {
+// outcomeTitles and outcomeCells are a table of outcomes, of votes only where
+// there can be some.
+func outcomeTitles(first string, votes bool) []any {
 	titles := []any{first}
-	for _, title := range outcomeNames() {
+	for _, title := range outcomeNames(votes) {
 		titles = append(titles, title)
 	}
 	return titles
 }
 
-func outcomeNames() []string {
-	return []string{"recipients", "accepted", stepDelivered, stepRead, "replied", "opted out", "failed", "voted"}
+func outcomeNames(votes bool) []string {
+	names := []string{"recipients", "accepted", stepDelivered, stepRead, "replied", "opted out", "failed"}
+	if votes {
+		names = append(names, "voted")
+	}
+	return names
 }
 
-func outcomeCells(row SegmentRow) []any {
-	o := row.Outcome
-	return []any{row.Value, o.Recipients, o.Accepted, o.Delivered, o.Read, o.Replied, o.OptedOut, o.Failed, o.Voted}
+func outcomeCells(row SegmentRow, votes bool) []any {
+	cells := []any{row.Value}
+	for _, n := range row.counts(votes) {
+		cells = append(cells, n)
+	}
+	return cells
 }
 
 func (b *workbook) recipients(ctx context.Context, deps Deps) error {
@@ -292,10 +307,14 @@ func (b *workbook) recipients(ctx context.Context, deps Deps) error {
 			values[i] = cell
 		}
 		own := values[len(t.columns):]
+		var replies any // nothing where the CSV has nothing
+		if r.Replies > 0 {
+			replies = r.Replies
+		}
 		copy(own, []any{
 			r.Seq, r.Line, statusCode(r.Status), reasonOf(r), r.Detail, r.QueuedAt, r.SentAt, r.DeliveredAt, r.ReadAt, r.FailedAt,
 			r.QueueID, r.MessageID, t.sender(r.Sender), r.Attempt, extra(over), string(r.Resolution),
-			r.Variant, r.RepliedAt, r.Reply, r.Replies, strings.Join(r.Vote, "; "), r.VotedAt, r.OptedOut,
+			r.Variant, r.RepliedAt, r.Reply, replies, strings.Join(r.Vote, "; "), r.VotedAt, r.OptedOut,
 		})
 		return b.write(values...)
 	})
@@ -370,16 +389,19 @@ func (b *workbook) variants() error {
 	if err := b.sheet("Variants", 20, 14, 14, 14, 14, 14, 14, 14, 14); err != nil {
 		return err
 	}
-	rows := [][]any{outcomeTitles("variant")}
+	rows := [][]any{outcomeTitles("variant", v.votes())}
 	for _, row := range v.Rows {
-		rows = append(rows, outcomeCells(SegmentRow{Value: row.Name, Outcome: row.Outcome}))
+		rows = append(rows, outcomeCells(SegmentRow{Value: row.Name, Outcome: row.Outcome}, v.votes()))
 	}
 	if v.Holdout != nil {
 		rows = append(rows, []any{"held out", *v.Holdout})
 	}
 	rows = append(rows, []any{}, []any{"variant", "measure", "count", "of", "share", "95 % from", "to"})
 	for _, row := range v.Rows {
-		for _, m := range Measures() {
+		for _, m := range v.measures() {
+			if m == MeasureVoted && !row.votes() {
+				continue
+			}
 			rate := row.Rates[m]
 			cells := []any{row.Name, strings.ReplaceAll(string(m), "_", " "), rate.Count, rate.Of, ratio{rate.Count, rate.Of}}
 			if rate.Low != nil {
@@ -409,9 +431,10 @@ func (b *workbook) segments() error {
 		if note != "" {
 			rows = append(rows, []any{note})
 		}
-		rows = append(rows, outcomeTitles(""))
+		votes := b.r.votes(s.labeled())
+		rows = append(rows, outcomeTitles("", votes))
 		for _, row := range s.labeled() {
-			rows = append(rows, outcomeCells(row))
+			rows = append(rows, outcomeCells(row, votes))
 		}
 		rows = append(rows, []any{})
 	}
