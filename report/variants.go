@@ -132,7 +132,7 @@ func (v *Variants) compare() {
 			if m == MeasureAccepted {
 				continue // what was not accepted failed, or waits
 			}
-			if m == MeasureVoted && !(first.votes() && other.votes()) {
+			if m == MeasureVoted && (!first.votes() || !other.votes()) {
 				continue // one of the two asks nothing
 			}
 			a, b := first.Rates[m], other.Rates[m]
