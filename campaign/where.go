@@ -23,6 +23,31 @@ func (w Where) String() string {
 	return w.root.text()
 }
 
+// Variants are the variants that the expression names, as it writes them.
+func (w Where) Variants() []string {
+	var names []string
+	var walk func(clause)
+	walk = func(c clause) {
+		switch c := c.(type) {
+		case term:
+			if c.word.name == variantWord {
+				names = append(names, c.argument)
+			}
+		case negation:
+			walk(c.of)
+		case junction:
+			for _, part := range c.of {
+				walk(part)
+			}
+		}
+	}
+	walk(w.root)
+	return names
+}
+
+// variantWord is the word that names a variant.
+const variantWord = "variant"
+
 // clause is a part of an expression.
 type clause interface {
 	match(r *Recipient) bool
@@ -150,7 +175,7 @@ func whereWords() []whereWord {
 		}},
 		plain("canceled", func(r *Recipient) bool { return r.Status == StatusCanceled }),
 		plain("waiting", func(r *Recipient) bool { return r.Status.Waiting() }),
-		{name: "variant", argument: mustArgue, shown: "variant 'A'", match: func(r *Recipient, name string, _ bool) bool {
+		{name: variantWord, argument: mustArgue, shown: "variant 'A'", match: func(r *Recipient, name string, _ bool) bool {
 			return r.Variant != "" && strings.EqualFold(r.Variant, name)
 		}},
 		plain("holdout", func(r *Recipient) bool { return r.SkipReason == SkipHoldout }),

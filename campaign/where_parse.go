@@ -237,6 +237,10 @@ func (p *whereParser) term() (clause, *Problem) {
 		p.next()
 	case argument.kind == tokenUnclosed:
 		return nil, p.unexpected()
+	case t.word.argument == mayArgue && argument.kind == tokenWord:
+		if problem := p.unquoted(t.word, argument); problem != nil {
+			return nil, problem
+		}
 	case t.word.argument == mustArgue:
 		return nil, p.problem(argument.at, "which "+t.word.name+"?", "write for example "+t.word.shown)
 	}
@@ -249,6 +253,31 @@ func (p *whereParser) term() (clause, *Problem) {
 		}
 	}
 	return t, nil
+}
+
+// unquoted says that an argument lacks its quotes, if these words are meant as
+// one: nothing joins them to the word before, and they are none of ours.
+func (p *whereParser) unquoted(word *whereWord, first whereToken) *Problem {
+	var words []string
+	for _, t := range p.tokens {
+		if t.kind != tokenWord || isJoint(t.text) {
+			break
+		}
+		words = append(words, t.text)
+	}
+	text := strings.Join(words, " ")
+	reason := slices.ContainsFunc(SkipReasons(), func(r SkipReason) bool { return SameWords(text, string(r)) })
+	if text == "" || p.isWord(strings.ToLower(first.text)) && (word.name != "skipped" || !reason) {
+		return nil
+	}
+	return p.problem(first.at, "a text behind "+word.name+" stands in quotes", "write "+term{word: word, argument: text, argued: true}.text())
+}
+
+// isWord says whether a word of ours begins so.
+func (p *whereParser) isWord(text string) bool {
+	return otherSpellings[text] != "" || slices.ContainsFunc(p.words, func(w whereWord) bool {
+		return w.name == text || strings.HasPrefix(w.name, text+" ")
+	})
 }
 
 func isJoint(word string) bool {
@@ -310,7 +339,7 @@ func (p *whereParser) unexpected() *Problem {
 		}
 	case tokenOpen:
 	}
-	return p.problem(t.at, "and or or is missing before this", "write for example delivered and not read")
+	return p.problem(t.at, `"and" or "or" is missing before this`, "write for example delivered and not read")
 }
 
 // problem is one at a place, shown under a caret.

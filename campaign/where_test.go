@@ -2,6 +2,7 @@ package campaign_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,13 @@ func TestWhereProblems(t *testing.T) {
 		"read 'x'":                       {6, "behind voted, skipped or variant", ""},
 		"'x'":                            {1, "behind voted, skipped or variant", ""},
 		"voted 'Yes":                     {7, "quote is not closed", ""},
+		"voted Yes":                      {7, "stands in quotes", "write voted 'Yes'"},
+		"voted Yes, please":              {7, "stands in quotes", "write voted 'Yes'"},
+		"not voted At once and read":     {11, "stands in quotes", "write voted 'At once'"},
+		"voted read":                     {7, `"and" or "or" is missing before this`, ""},
+		"voted opted out":                {7, "is missing before this", ""},
+		"skipped opted out":              {9, "stands in quotes", "write skipped 'opted out'"},
+		"skipped delivered":              {9, "is missing before this", ""},
 		"voted ''":                       {7, "nothing stands between", "voted 'Yes'"},
 		"variant":                        {8, "which variant?", "variant 'A'"},
 		"variant and read":               {9, "which variant?", "variant 'A'"},
@@ -264,4 +272,26 @@ func FuzzWhere(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWhereVariants names the variants that an expression asks for, wherever
+// they stand in it.
+func TestWhereVariants(t *testing.T) {
+	t.Parallel()
+	for expression, want := range map[string][]string{
+		"read":      nil,
+		"variant A": {"A"},
+		"not (variant 'A' or read) and not variant 'Long one'": {"A", "Long one"},
+	} {
+		where, err := campaign.ParseWhere(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := where.Variants(); !slices.Equal(got, want) {
+			t.Errorf("%q names %q, want %q", expression, got, want)
+		}
+	}
+	if names := (campaign.Where{}).Variants(); names != nil {
+		t.Errorf("everybody names %q", names)
+	}
 }
