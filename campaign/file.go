@@ -38,6 +38,9 @@ const (
 // WarnResend is the code of the warning about PolicyResend.
 const WarnResend = "W_FILE_RESEND"
 
+// WarnStartOver is the code of the warning about a start that is over.
+const WarnStartOver = "W_FILE_START_OVER"
+
 // ParseFile reads the campaign file at path. Spec.Path becomes its absolute
 // path. Everything wrong with the content comes back at once, as an
 // *InputError; a file that cannot be opened is an *Error.

@@ -11,6 +11,7 @@ import (
 func (t *terminal) importSummary(s *app.ImportSummary, rejects string) {
 	t.say("%s: %s", s.File, s.Dialect)
 	t.say("%10s rows, %s will get a message", comma(s.Rows), comma(s.Good))
+	t.leftOutOf(app.LeftOutOf(s))
 	for _, group := range s.Problems {
 		t.sayBelow(fmt.Sprintf("%10s ", comma(group.Count)), skippedRows(app.ProblemGroup(group)))
 	}
@@ -21,6 +22,22 @@ func (t *terminal) importSummary(s *app.ImportSummary, rejects string) {
 			t.say("           listed in")
 		}
 		t.say("           %s", rejects)
+	}
+}
+
+// leftOutOf says who gets no message although nothing is wrong with the row.
+func (t *terminal) leftOutOf(left app.LeftOut) {
+	for _, part := range []struct {
+		rows  int64
+		words string
+	}{
+		{left.HeldOut, "held out: they get no message, to compare with"},
+		{left.OptedOut, "opted out: they get no message"},
+		{left.Excluded, "left out: the campaign is for others (`only`)"},
+	} {
+		if part.rows > 0 {
+			t.say("%10s %s", comma(part.rows), part.words)
+		}
 	}
 }
 
@@ -35,13 +52,22 @@ func (t *terminal) plan(p app.Plan) {
 	t.say("Sending %s takes about %s", plural(p.Messages, "message"), course(p))
 }
 
-// course is how long a plan takes, why, and from when to when.
+// warnOfStart warns of a start that is over.
+func (t *terminal) warnOfStart(p *app.Prepared) {
+	if over := p.StartOver(); over != "" {
+		t.sayBelow("warning: ", "schedule.start: "+over)
+	}
+}
+
+// course is how long a plan takes, why, and from when to when. The file may name
+// another time zone than this machine's, so it says which one is meant.
 func course(p app.Plan) string {
 	start := "now"
 	if time.Until(p.Start) > time.Second {
 		start = at(p.Start)
 	}
-	return fmt.Sprintf("%s (%s): from %s to %s", long(p.Duration), p.BoundBy, start, at(p.Finish))
+	zone := p.Finish.Local().Format("MST")
+	return fmt.Sprintf("%s (%s): from %s to %s %s", long(p.Duration), p.BoundBy, start, at(p.Finish), zone)
 }
 
 func plural(n int64, noun string) string {

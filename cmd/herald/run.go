@@ -163,6 +163,7 @@ func (t *terminal) announce(p *app.Prepared) {
 	}
 	if p.Plan.Messages > 0 {
 		t.plan(p.Plan)
+		t.warnOfStart(p)
 		t.warnOfResend(p)
 	}
 	t.say("")

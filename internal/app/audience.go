@@ -35,6 +35,9 @@ func (a *App) audience(ctx context.Context, spec campaign.Spec) (*audience, erro
 	if out.earlier, err = a.earlier(ctx, spec.Only.Campaign); err != nil {
 		return nil, err
 	}
+	if err := hasVariants(out.earlier, where); err != nil {
+		return nil, &campaign.Error{Code: campaign.CodeInvalid, What: "only.where", Err: err}
+	}
 	out.detail = fmt.Sprintf("not in %q with %q", out.earlier.Name, where)
 	out.only, err = a.matching(ctx, out.earlier.ID, where)
 	return out, err

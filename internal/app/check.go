@@ -3,11 +3,11 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/templates"
@@ -133,6 +133,20 @@ func (c *Checked) HeldOut() int64 { return c.Skipped[campaign.SkipHoldout] }
 // OptedOut is how many rows asked for no messages.
 func (c *Checked) OptedOut() int64 { return c.Skipped[campaign.SkipOptedOut] }
 
+// LeftOut is how many sound rows get no message.
+type LeftOut struct {
+	HeldOut  int64 // chosen to be compared with
+	OptedOut int64 // asked for no messages
+	Excluded int64 // not among those the campaign is for
+}
+
+// LeftOutOf is what an import left out.
+func LeftOutOf(s *ImportSummary) LeftOut {
+	return LeftOut{
+		HeldOut: s.Skipped[campaign.SkipHoldout], OptedOut: s.Skipped[campaign.SkipOptedOut], Excluded: s.Skipped[campaign.SkipExcluded],
+	}
+}
+
 const shownSamples = 3
 
 // Check reads and renders every row and says what a run would do. What is
@@ -212,6 +226,11 @@ func checkFile(ctx context.Context, cfg Config, ledger *App, spec campaign.Spec,
 		if err := c.meet(ctx, ledger, spec); err != nil {
 			return nil, err
 		}
+	}
+	if over := startOver(spec.Schedule, time.Now()); over != "" && c.Existing == nil {
+		c.Warnings = append(c.Warnings, templates.Warning{
+			Code: campaign.WarnStartOver, Field: "schedule.start", What: over, Fix: "write a time to come, or remove it",
+		})
 	}
 	c.OK = c.refusal == nil
 	return c, nil
@@ -396,12 +415,8 @@ func (c Choice) variant(spec campaign.Spec) (string, error) {
 		}
 		names[i] = v.Name
 	}
-	refusal := &campaign.Error{Code: campaign.CodeNotFound, What: fmt.Sprintf("the campaign has no variant %q", c.Variant)}
-	if len(names) == 0 {
-		refusal.Hint = "it has one message, without variants"
-	} else {
-		refusal.Hint = "its variants are " + strings.Join(names, ", ")
-	}
+	refusal := noVariant("the campaign", c.Variant, names)
+	refusal.Code = campaign.CodeNotFound
 	return "", refusal
 }
 

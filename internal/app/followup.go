@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/report"
 )
 
 // FollowUp is a campaign file written for some of the recipients of an earlier
@@ -47,6 +49,9 @@ func (a *App) FollowUp(ctx context.Context, idOrName, expression string) (*Follo
 	if err != nil {
 		return nil, err
 	}
+	if err := hasVariants(c, where); err != nil {
+		return nil, err
+	}
 	chosen, err := a.matching(ctx, c.ID, where)
 	if err != nil {
 		return nil, err
@@ -57,6 +62,35 @@ func (a *App) FollowUp(ctx context.Context, idOrName, expression string) (*Follo
 	}
 	f.NewName, err = a.freeName(ctx, c.Name)
 	return f, err
+}
+
+// hasVariants refuses an expression with a variant that the campaign does not
+// have: nobody would ever be there with it.
+func hasVariants(c campaign.Campaign, where campaign.Where) error {
+	names := make([]string, len(c.Spec.Variants))
+	for i, v := range c.Spec.Variants {
+		names[i] = v.Name
+	}
+	for _, wanted := range where.Variants() {
+		if !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, wanted) }) {
+			return noVariant(fmt.Sprintf("campaign %q", c.Name), wanted, names)
+		}
+	}
+	return nil
+}
+
+// noVariant says which variants there are.
+func noVariant(of, wanted string, names []string) *campaign.Error {
+	refusal := &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("%s has no variant %q", of, report.Printable(wanted))}
+	switch near := campaign.Nearest(wanted, names); {
+	case len(names) == 0:
+		refusal.Hint = "it has one message, without variants"
+	case near != "" && len(wanted) > 1: // one letter is as near to any other
+		refusal.Hint = fmt.Sprintf("did you mean %s? Its variants are %s", near, strings.Join(names, ", "))
+	default:
+		refusal.Hint = "its variants are " + strings.Join(names, ", ")
+	}
+	return refusal
 }
 
 // freeName is the name of a follow-up that no campaign has yet: a name is what

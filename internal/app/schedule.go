@@ -35,6 +35,28 @@ func (a *App) holdMissed(ctx context.Context, p *Prepared) error {
 // startMissed says whether a start is over for too long; no start never is.
 func startMissed(start, now time.Time) bool { return !start.IsZero() && now.Sub(start) > lateStart }
 
+// StartOver says that a new campaign starts at once because its start is over;
+// "" when it does not. One that was there before has missed it (HoldMissed), or
+// has started.
+func (p *Prepared) StartOver() string {
+	if p.Resumed {
+		return ""
+	}
+	return startOver(p.Campaign.Spec.Schedule, time.Now())
+}
+
+// startOver names the time in the zone that the file names.
+func startOver(s campaign.Schedule, now time.Time) string {
+	if s.Start.IsZero() || s.Start.After(now) {
+		return ""
+	}
+	start := s.Start.Local()
+	if zone, err := time.LoadLocation(s.Timezone); err == nil && s.Timezone != "" {
+		start = s.Start.In(zone)
+	}
+	return start.Format("2006-01-02 15:04 MST") + " is over: it starts at once"
+}
+
 // awaitStart counts down to the scheduled start. A machine that slept through it
 // has missed it.
 func (r *run) awaitStart(ctx context.Context) error {
