@@ -49,12 +49,12 @@ type plainLines struct {
 }
 
 func (v *plainLines) show(p app.Progress) {
-	state := headline(p)
+	state := phase(p)
 	if state == v.state && time.Since(v.last) < v.every {
 		return
 	}
 	v.state, v.last = state, time.Now()
-	v.t.say("%s  %s  %s", time.Now().Format(time.TimeOnly), state, strings.Join(figures(p), "  "))
+	v.t.say("%s  %s  %s", time.Now().Format(time.TimeOnly), headline(p), strings.Join(figures(p), "  "))
 }
 
 func (v *plainLines) close() {}
@@ -85,6 +85,13 @@ func (v *jsonLines) show(p app.Progress) {
 }
 
 func (v *jsonLines) close() {}
+
+// phase is the headline without what counts in it: it changes when something
+// else happens.
+func phase(p app.Progress) string {
+	p.StartsIn, p.Unclear = min(p.StartsIn, 1), min(p.Unclear, 1)
+	return headline(p)
+}
 
 // headline says in words what the campaign does right now.
 func headline(p app.Progress) string {
