@@ -36,13 +36,17 @@ func (t *terminal) campaignsCommand(load loader) *cobra.Command {
 			if t.json {
 				return t.printJSON([]app.CampaignView{})
 			}
-			return nil
+			return t.campaignTable(nil)
 		},
 	}
 }
 
 // campaignTable is aligned for a person and tab-separated for a program.
 func (t *terminal) campaignTable(views []app.CampaignView) error {
+	if len(views) == 0 {
+		t.say("There are no campaigns yet: %s", t.complete("`herald run FILE` sends one."))
+		return nil
+	}
 	const format = "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"
 	w := bufio.NewWriter(t.out)
 	var aligned *tabwriter.Writer

@@ -43,7 +43,7 @@ uses the data directory.`,
 			if t.json {
 				return t.printJSON([]app.SenderView{})
 			}
-			return nil
+			return t.senderTable(nil)
 		},
 	}
 	command.Flags().BoolVar(&check, "check", false, "ask Periskope about the phones and its queues now")
@@ -90,6 +90,10 @@ func (t *terminal) showSenders(ctx context.Context, a *app.App, check bool) erro
 // sender from sending, and tab-separated for a program.
 func (t *terminal) senderTable(views []app.SenderView) error {
 	const format = "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"
+	if len(views) == 0 {
+		t.say("No campaign was sent from any phone yet.")
+		return nil
+	}
 	if !isTerminal(t.out) {
 		for _, v := range views {
 			seen := ""
@@ -102,9 +106,6 @@ func (t *terminal) senderTable(views []app.SenderView) error {
 				return err
 			}
 		}
-		return nil
-	}
-	if len(views) == 0 {
 		return nil
 	}
 	aligned := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
