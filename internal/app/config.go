@@ -181,9 +181,12 @@ func LoadConfig(src ConfigSource) (Config, error) {
 	err = k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
 		Result: &cfg, WeaklyTypedInput: true, TagName: "koanf",
 		DecodeHook: mapstructure.TextUnmarshallerHookFunc(),
+		MatchName: func(key, field string) bool { // in_flight of a pace, which has no tags of ours
+			return strings.EqualFold(strings.ReplaceAll(key, "_", ""), strings.ReplaceAll(field, "_", ""))
+		},
 	}})
 	if err != nil {
-		return Config{}, &campaign.Error{Code: campaign.CodeInvalid, What: "read configuration", Hint: "`herald init` writes a commented herald.yaml", Err: err}
+		return Config{}, wrongTypes(err, origin)
 	}
 	cfg.Origin = origin
 	if err := errors.Join(cfg.readToken(), cfg.readWebhookKey()); err != nil {
