@@ -81,9 +81,25 @@ func unknownCommand(root *cobra.Command, typed string) error {
 	return e
 }
 
-// flagError names the flag that was probably meant.
+// valueWords say what the value of a flag looks like, by its type.
+var valueWords = map[string]string{ //nolint:gochecknoglobals // a table
+	"int": "a whole number, such as 17", "int64": "a whole number, such as 17", "uint64": "a whole number, such as 17",
+	"float64": "a number, such as 1.5", "bool": "true or false", "duration": "a time, such as 30s, 10m or 2h",
+}
+
+// flagError names the flag that was probably meant, and what its value looks
+// like.
 func flagError(cmd *cobra.Command, err error) error {
 	e := &usageError{err: err, hint: fmt.Sprintf("`%s --help` lists the flags", cmd.CommandPath())}
+	if lacking, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		e.err = fmt.Errorf("--%s needs a value", lacking.GetFlag().Name)
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		e.err = fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())
+		if looks := valueWords[invalid.GetFlag().Value.Type()]; looks != "" {
+			e.err = fmt.Errorf("--%s %q: it is %s", invalid.GetFlag().Name, invalid.GetValue(), looks)
+		}
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return e

@@ -20,13 +20,13 @@ func (t *terminal) run(ctx context.Context, args []string) int {
 	root.SetIn(t.in)
 	root.SetOut(t.out)
 	root.SetErr(t.err)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	var usage *usageError
 	if !t.called && !errors.As(err, &usage) {
-		err = &usageError{err: err} // cobra complains itself, about flags that exclude each other
+		err = aboutFlags(command, err)
 	}
 	return t.fail(err)
 }
@@ -172,12 +172,64 @@ func (t *terminal) complete(hint string) string {
 	return namedCommand.ReplaceAllStringFunc(hint, func(command string) string { return command + t.given })
 }
 
-// asUsage marks a complaint about arguments as a usage error.
+// asUsage turns a complaint about arguments into a usage error in our words.
 func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &usageError{err: fmt.Errorf("%s: %w", cmd.Name(), err), hint: "usage: " + cmd.UseLine()}
+		err := check(cmd, args)
+		var usage *usageError
+		if err == nil || errors.As(err, &usage) {
+			return err
 		}
-		return nil
+		return wrongArguments(cmd, args)
 	}
+}
+
+// argumentWords are what our commands take, as their first line of use has it.
+var argumentWords = map[string]string{ //nolint:gochecknoglobals // a table
+	"FILE": "file", "PHONE…": "phone number", "[FOLDER]": "folder",
+}
+
+// wrongArguments says what a command takes that was called with less or more.
+func wrongArguments(cmd *cobra.Command, args []string) error {
+	_, takes, _ := strings.Cut(cmd.Use, " ")
+	takes, _, _ = strings.Cut(takes, " ")
+	if takes == "CAMPAIGN" {
+		return oneCampaign(args)
+	}
+	hint := "usage: " + cmd.UseLine()
+	switch word := argumentWords[takes]; {
+	case word == "" && cmd.HasSubCommands():
+		return unknownCommand(cmd, args[0])
+	case word == "":
+		return &usageError{err: fmt.Errorf("%s takes only flags, and got %q", cmd.CommandPath(), strings.Join(args, " ")), hint: hint}
+	case len(args) == 0:
+		return &usageError{err: fmt.Errorf("which %s?", word), hint: hint}
+	default:
+		return &usageError{
+			err:  fmt.Errorf("one %s at a time, not %q", word, args),
+			hint: "put quotes around a name with blanks: " + shellWord(strings.Join(args, " ")),
+		}
+	}
+}
+
+// What cobra says of flags that do not go together, or are missing.
+var (
+	exclusiveFlags = regexp.MustCompile(`none of the others can be; \[(.*)\] were all set$`)
+	requiredFlags  = regexp.MustCompile(`^required flag\(s\) (.*) not set$`)
+)
+
+// aboutFlags is a complaint of cobra's about flags in our words.
+func aboutFlags(cmd *cobra.Command, err error) error {
+	dashed := func(names string) string {
+		words := strings.FieldsFunc(names, func(r rune) bool { return strings.ContainsRune(`", `, r) })
+		return "--" + strings.Join(words, " and --")
+	}
+	text := err.Error()
+	if found := exclusiveFlags.FindStringSubmatch(text); found != nil {
+		return &usageError{err: fmt.Errorf("%s exclude each other", dashed(found[1])), hint: "leave out all but one"}
+	}
+	if found := requiredFlags.FindStringSubmatch(text); found != nil {
+		return &usageError{err: fmt.Errorf("%s is missing", dashed(found[1])), hint: "usage: " + cmd.UseLine()}
+	}
+	return &usageError{err: err}
 }

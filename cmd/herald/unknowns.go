@@ -278,7 +278,7 @@ func (t *terminal) decided(u *app.Unknowns, rows []app.UnknownView, r *app.Resol
 // openLeft says why --all found nothing.
 func openLeft(u *app.Unknowns) string {
 	if u.AssumedSent > 0 {
-		return fmt.Sprintf("Nobody's decision is missing: %s assumed sent already. To send one again all the same, name it with --resend --row.", were(u.AssumedSent))
+		return fmt.Sprintf("There is nothing left to decide: %s assumed sent already. To send one again all the same, name it with --resend --row.", were(u.AssumedSent))
 	}
 	return fmt.Sprintf("No row of %s is listed as unknown.", u.Name)
 }

@@ -26,6 +26,7 @@ key of the Periskope console (HERALD_PERISKOPE_WEBHOOK_KEY).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	command.SuggestionsMinimumDistance = 2
 	for _, sub := range []*cobra.Command{t.webhooksRegister(load), t.webhooksList(load), t.webhooksTest(load)} {
 		sub.Args = cobra.NoArgs
 		command.AddCommand(sub)
@@ -103,10 +104,14 @@ func (t *terminal) webhooksList(load loader) *cobra.Command {
 
 // webhookTable is aligned for a person and tab-separated for a program.
 func (t *terminal) webhookTable(list []app.WebhookView) error {
+	if len(list) == 0 {
+		t.say("The organization has no webhooks: `herald webhooks register` subscribes to what Herald needs.")
+		return nil
+	}
 	const format = "%s\t%s\t%s\t%s\n"
 	w := bufio.NewWriter(t.out)
 	var aligned *tabwriter.Writer
-	if isTerminal(t.out) && len(list) > 0 {
+	if isTerminal(t.out) {
 		aligned = tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 		w = bufio.NewWriter(aligned)
 		t.write(w, format, "EVENT", "STATE", "URL", "ID")

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/report"
@@ -17,7 +18,10 @@ func pausedErrorBy(c campaign.Campaign, goOn string) error {
 		What: fmt.Sprintf("campaign %q is paused: %s", c.Name, report.PauseWord(c.Reason)),
 		Hint: pauseNext(c.Reason, fileOf(c.Spec.Path), goOn),
 	}
-	if c.Detail != "" {
+	switch {
+	case c.Reason == campaign.PauseOperator:
+		e.What = fmt.Sprintf("campaign %q: %s", c.Name, byOperator(c.Detail))
+	case c.Detail != "":
 		e.What += " (" + c.Detail + ")"
 	}
 	switch c.Reason {
@@ -87,10 +91,26 @@ func (v CampaignView) Why() string {
 		return v.Held[0].Word() + ": " + report.Tidy(v.Held[0].Detail)
 	case v.Reason == "":
 		return ""
+	case v.Reason == campaign.PauseOperator:
+		return byOperator(v.Detail)
 	case v.Detail == "":
 		return report.PauseWord(v.Reason)
 	default:
 		return report.PauseWord(v.Reason) + ": " + report.Tidy(v.Detail)
+	}
+}
+
+// byOperator says who paused a campaign: the ledger has "by maya", or what was
+// done.
+func byOperator(detail string) string {
+	detail = report.Tidy(detail)
+	switch {
+	case detail == "":
+		return "paused by an operator"
+	case strings.HasPrefix(detail, "by "):
+		return "paused " + detail
+	default:
+		return detail
 	}
 }
 
