@@ -176,9 +176,9 @@ data directory. Messages that wait for them are not sent.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, phones []string) error {
 			return t.optOuts(cmd, load, true, func(o *app.OptOuts) error {
-				chats, err := o.Chats(phones, country)
+				chats, err := chatsToChange(o, phones, country)
 				if err != nil {
-					return badFlag(err)
+					return err
 				}
 				d, err := o.Add(cmd.Context(), chats, reason)
 				if err != nil {
@@ -209,17 +209,22 @@ skipped. Asks in live mode; scripts use --yes.`,
 				return &usageError{err: errors.New("--reason is missing: why may they be written to again?"), hint: `for instance --reason "asked for it by phone"`}
 			}
 			return t.optOuts(cmd, load, false, func(o *app.OptOuts) error {
-				chats, err := o.Chats(phones, country)
+				chats, err := chatsToChange(o, phones, country)
 				if err != nil {
-					return badFlag(err)
+					return err
 				}
-				n := int64(len(chats))
-				t.sayBelow("", fmt.Sprintf("This lets campaigns write to %s who asked not to be written to.", agree(n, "person", "people")))
+				n, err := o.OptedOut(cmd.Context(), chats)
+				if err != nil {
+					return err
+				}
+				if n > 0 {
+					t.sayBelow("", fmt.Sprintf("This lets campaigns write to %s who asked not to be written to.", agree(n, "person", "people")))
+				}
 				live, err := o.Live(cmd.Context())
 				if err != nil {
 					return err
 				}
-				if live && !yes {
+				if live && !yes && n > 0 {
 					if err := t.confirmCount(cmd.Context(), n, "Type the number of people to go on"); err != nil {
 						return err
 					}
@@ -237,6 +242,15 @@ skipped. Asks in live mode; scripts use --yes.`,
 	flags.BoolVar(&yes, "yes", false, "do not ask (live mode asks for the number of people)")
 	countryFlag(command, &country)
 	return command
+}
+
+// chatsToChange are the people whose consent a command changes.
+func chatsToChange(o *app.OptOuts, phones []string, country string) ([]app.Chat, error) {
+	chats, err := o.Chats(phones, country)
+	if err != nil {
+		return nil, badFlag(fmt.Errorf("%w; nothing was changed", err))
+	}
+	return chats, nil
 }
 
 // optOuts runs a command that changes who may be written to, by the service's
@@ -312,6 +326,10 @@ func (t *terminal) effect(skipped, queued int64, purging bool) {
 func (t *terminal) optedIn(d app.Decided) error {
 	if t.json {
 		return t.printJSON(d)
+	}
+	if d.Changed == 0 && d.Overruled == 0 {
+		t.say("%s not opted out; nothing changes for them.", agree(d.Already, "person had", "people had"))
+		return nil
 	}
 	words := agree(d.Changed, "person may be written to again", "people may be written to again")
 	if d.Already > 0 {

@@ -78,8 +78,13 @@ func (t *terminal) sayImported(r *app.OptOutsImported) {
 		}
 	}
 	line(r.Rows, agreeWord(r.Rows, "row", "rows"))
-	line(r.Added, agreeWord(r.Added, "person is opted out now", "people are opted out now"))
-	line(r.Already, agreeWord(r.Already, "was before", "were before"))
+	if r.DryRun {
+		line(r.Added, agreeWord(r.Added, "person would be opted out", "people would be opted out"))
+		line(r.Already, agreeWord(r.Already, "is already", "are already"))
+	} else {
+		line(r.Added, agreeWord(r.Added, "person is opted out now", "people are opted out now"))
+		line(r.Already, agreeWord(r.Already, "was before", "were before"))
+	}
 	line(r.Overruled, strings.TrimPrefix(overruled(r.Overruled), comma(r.Overruled)+" "))
 	line(r.Bad, "bad, and left out")
 	for _, group := range r.Problems {

@@ -215,7 +215,7 @@ func (o *OptOuts) Chats(phones []string, country string) ([]Chat, error) {
 		if problem != nil {
 			byFlags(problem)
 			return nil, &campaign.Error{
-				Code: campaign.CodeInvalid, What: fmt.Sprintf("%q: %s; nothing was changed", problem.Value, problem.What), Hint: problem.Fix,
+				Code: campaign.CodeInvalid, What: fmt.Sprintf("%q: %s", problem.Value, problem.What), Hint: problem.Fix,
 			}
 		}
 		chats = append(chats, chat)
@@ -241,6 +241,20 @@ func (o *OptOuts) Remove(ctx context.Context, chats []Chat, reason string) (Deci
 		}
 	}
 	return o.keep.consent(ctx, o.decisions(chats, campaign.WishIn, reason))
+}
+
+// OptedOut is how many of these people must not be written to now.
+func (o *OptOuts) OptedOut(ctx context.Context, chats []Chat) (int64, error) {
+	out, err := o.app.store.Suppressed(ctx, chats)
+	var n int64
+	counted := make(map[Chat]bool, len(chats))
+	for _, chat := range chats {
+		if out[chat] && !counted[chat] {
+			counted[chat] = true
+			n++
+		}
+	}
+	return n, err
 }
 
 func (*OptOuts) decisions(chats []Chat, wish campaign.Wish, reason string) []campaign.Consent {
