@@ -20,7 +20,7 @@ func TestPlainLinesOfACountdown(t *testing.T) {
 		view := &plainLines{t: &terminal{err: &out}, every: 10 * time.Second}
 		for left := 34*time.Hour + 30*time.Second; left > 34*time.Hour; left -= 200 * time.Millisecond {
 			view.show(app.Progress{StartsIn: left})
-			time.Sleep(200 * time.Millisecond) // of the bubble's clock
+			<-time.After(200 * time.Millisecond) // of the bubble's clock
 		}
 		view.show(app.Progress{Submitting: true})
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")

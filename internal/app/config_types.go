@@ -38,7 +38,7 @@ func wrongTypes(err error, origin map[string]string) error {
 
 // wrongValues are the innermost errors that name a key.
 func wrongValues(err error) []*mapstructure.DecodeError {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each layer is looked at
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []*mapstructure.DecodeError
 		for _, one := range several.Unwrap() {
 			all = append(all, wrongValues(one)...)
