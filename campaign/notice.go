@@ -15,6 +15,12 @@ type Notice struct {
 	Attempts int // made so far
 }
 
+// NoticeQueue is the notices that wait for one receiver.
+type NoticeQueue struct {
+	URL  string
+	Next time.Time // when the first of them is due
+}
+
 // NoticeKind is the type of a notice.
 type NoticeKind string
 

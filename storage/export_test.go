@@ -210,7 +210,7 @@ const (
 	BallotsQuery     = ballotsQuery
 	WatchesQuery     = watchesQuery
 	DueNoticesQuery  = dueNoticesQuery
-	NextNoticeQuery  = nextNoticeQuery
+	NoticeQueues     = noticeQueuesQuery
 	RetryableQuery   = retryableQuery
 )
 

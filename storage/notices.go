@@ -2,9 +2,7 @@ package storage
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -144,8 +142,9 @@ func (t *tx) reportOptOut(ctx context.Context, c consentRow) error {
 	})
 }
 
-// DueNotices is the notices to be delivered at now, the longest due first.
-func (s *Store) DueNotices(ctx context.Context, now time.Time, limit int) ([]campaign.Notice, error) {
+// DueNotices is the notices to be delivered to a URL at now, the longest due
+// first.
+func (s *Store) DueNotices(ctx context.Context, url string, now time.Time, limit int) ([]campaign.Notice, error) {
 	var rows []struct {
 		ID       string              `db:"id"`
 		Campaign int64               `db:"campaign_n"`
@@ -155,7 +154,7 @@ func (s *Store) DueNotices(ctx context.Context, now time.Time, limit int) ([]cam
 		Created  int64               `db:"created"`
 		Attempts int                 `db:"attempts"`
 	}
-	err := s.readers.SelectContext(ctx, &rows, s.readers.Rebind(dueNoticesQuery), millis(now), limit)
+	err := s.readers.SelectContext(ctx, &rows, s.readers.Rebind(dueNoticesQuery), url, millis(now), limit)
 	if err != nil {
 		return nil, s.fail("list due notices", err)
 	}
@@ -173,19 +172,34 @@ func (s *Store) DueNotices(ctx context.Context, now time.Time, limit int) ([]cam
 }
 
 const dueNoticesQuery = `SELECT id, campaign_n, url, kind, body, created, attempts FROM notices
-	WHERE next_at > 0 AND next_at <= ? ORDER BY next_at, id LIMIT ?`
+	WHERE url = ? AND next_at > 0 AND next_at <= ? ORDER BY next_at, id LIMIT ?`
 
-// NextNotice is when the next notice is due, and false when none waits.
-func (s *Store) NextNotice(ctx context.Context) (time.Time, bool, error) {
-	var at int64
-	err := s.readers.GetContext(ctx, &at, nextNoticeQuery)
-	if errors.Is(err, sql.ErrNoRows) {
-		return time.Time{}, false, nil
+// NoticeQueues is who is waited for with notices, and since or until when.
+func (s *Store) NoticeQueues(ctx context.Context) ([]campaign.NoticeQueue, error) {
+	var rows []struct {
+		URL  string `db:"url"`
+		Next int64  `db:"next_at"`
 	}
-	return moment(at), err == nil, s.fail("read when the next notice is due", err)
+	if err := s.readers.SelectContext(ctx, &rows, noticeQueuesQuery); err != nil {
+		return nil, s.fail("list who waits for notices", err)
+	}
+	list := make([]campaign.NoticeQueue, len(rows))
+	for i, r := range rows {
+		list[i] = campaign.NoticeQueue{URL: r.URL, Next: moment(r.Next)}
+	}
+	return list, nil
 }
 
-const nextNoticeQuery = "SELECT next_at FROM notices WHERE next_at > 0 ORDER BY next_at LIMIT 1"
+// noticeQueuesQuery jumps in the index from one URL to the next: a million
+// notices for one receiver cost as much as one.
+const noticeQueuesQuery = `
+	WITH RECURSIVE urls (url) AS (
+	  SELECT MIN(url) FROM notices WHERE next_at > 0
+	  UNION ALL
+	  SELECT (SELECT MIN(n.url) FROM notices AS n WHERE n.next_at > 0 AND n.url > urls.url) FROM urls WHERE urls.url IS NOT NULL
+	)
+	SELECT url, (SELECT MIN(n.next_at) FROM notices AS n WHERE n.url = urls.url AND n.next_at > 0) AS next_at
+	FROM urls WHERE url IS NOT NULL`
 
 // NoticesDelivered keeps what attempts to deliver notices came to. A notice
 // that is done loses its body; one done with a reason was given up. What is

@@ -52,8 +52,9 @@ func TestPlans(t *testing.T) {
 		{"reviews", "USING INDEX replies_to_review", storage.Query{storage.ReviewsQuery, nil}},
 		{"votes", "SEARCH b USING PRIMARY KEY (campaign_n=? AND seq>?)", storage.Query{storage.BallotsQuery, []any{1, 0, 10}}},
 		{"polls to watch", "USING PRIMARY KEY (campaign_n=? AND seq>?)", storage.Query{storage.WatchesQuery, []any{1, 0, 10}}},
-		{"due notices", "USING INDEX notices_due (next_at>? AND next_at<?)", storage.Query{storage.DueNoticesQuery, []any{1, 10}}},
-		{"next notice", "COVERING INDEX notices_due (next_at>?)", storage.Query{storage.NextNoticeQuery, nil}},
+		{"due notices", "USING INDEX notices_due (url=? AND next_at>? AND next_at<?)", storage.Query{storage.DueNoticesQuery, []any{"x", 1, 10}}},
+		{"who waits for notices", "SEARCH n USING COVERING INDEX notices_due (url>?)", storage.Query{storage.NoticeQueues, nil}},
+		{"when the next notice is due", "SEARCH n USING COVERING INDEX notices_due (url=? AND next_at>?)", storage.Query{storage.NoticeQueues, nil}},
 		{"rows to retry", "COVERING INDEX recipients_exceptions (campaign_n=? AND status=?)", storage.Query{storage.RetryableQuery, []any{1, 1}}},
 	}
 	type statuses = []campaign.Status

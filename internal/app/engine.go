@@ -140,7 +140,7 @@ func (e *engine) run(ctx context.Context) {
 	e.running.Go(func() { e.poller.Run(ctx) })
 	e.running.Go(func() { e.settler.Run(ctx) })
 	e.answers.run(ctx, &e.running)
-	if _, waiting, err := e.store.NextNotice(ctx); err == nil && waiting {
+	if waiting, err := e.store.NoticeQueues(ctx); err == nil && len(waiting) > 0 {
 		e.tell(ctx) // what an earlier engine could not deliver
 	}
 }

@@ -23,15 +23,18 @@ type oneNotice struct {
 	done  atomic.Bool
 }
 
-func (o *oneNotice) DueNotices(context.Context, time.Time, int) ([]campaign.Notice, error) {
+func (o *oneNotice) DueNotices(context.Context, string, time.Time, int) ([]campaign.Notice, error) {
 	if o.done.Load() {
 		return nil, nil
 	}
 	return []campaign.Notice{o.Notice}, nil
 }
 
-func (o *oneNotice) NextNotice(context.Context) (time.Time, bool, error) {
-	return time.Now(), !o.done.Load(), nil
+func (o *oneNotice) NoticeQueues(context.Context) ([]campaign.NoticeQueue, error) {
+	if o.done.Load() {
+		return nil, nil
+	}
+	return []campaign.NoticeQueue{{URL: o.URL, Next: time.Now()}}, nil
 }
 
 func (o *oneNotice) NoticesDelivered(_ context.Context, list []campaign.Delivered) error {

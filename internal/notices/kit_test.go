@@ -45,27 +45,33 @@ func (o *outbox) add(list ...campaign.Notice) {
 	}
 }
 
-func (o *outbox) DueNotices(_ context.Context, now time.Time, limit int) ([]campaign.Notice, error) {
+func (o *outbox) DueNotices(_ context.Context, url string, now time.Time, limit int) ([]campaign.Notice, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var due []campaign.Notice
 	for _, e := range o.list {
-		if !e.next.IsZero() && !e.next.After(now) && len(due) < limit {
+		if e.URL == url && !e.next.IsZero() && !e.next.After(now) && len(due) < limit {
 			due = append(due, e.Notice)
 		}
 	}
 	return due, nil
 }
 
-func (o *outbox) NextNotice(context.Context) (next time.Time, more bool, err error) {
+func (o *outbox) NoticeQueues(context.Context) (queues []campaign.NoticeQueue, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, e := range o.list {
-		if !e.next.IsZero() && (!more || e.next.Before(next)) {
-			next, more = e.next, true
+		if e.next.IsZero() {
+			continue
+		}
+		i := slices.IndexFunc(queues, func(q campaign.NoticeQueue) bool { return q.URL == e.URL })
+		if i < 0 {
+			queues = append(queues, campaign.NoticeQueue{URL: e.URL, Next: e.next})
+		} else if e.next.Before(queues[i].Next) {
+			queues[i].Next = e.next
 		}
 	}
-	return next, more, nil
+	return queues, nil
 }
 
 func (o *outbox) NoticesDelivered(_ context.Context, list []campaign.Delivered) error {

@@ -1,10 +1,11 @@
 package notices
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
-	"net/url"
+	"slices"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -12,11 +13,11 @@ import (
 
 // Outbox has the notices that are still to be delivered.
 type Outbox interface {
-	// DueNotices are those whose time has come, in the order they were written,
-	// at most limit.
-	DueNotices(ctx context.Context, now time.Time, limit int) ([]campaign.Notice, error)
-	// NextNotice is when the next one is due; false: all are done.
-	NextNotice(ctx context.Context) (time.Time, bool, error)
+	// NoticeQueues are the URLs for which there are any, due or not.
+	NoticeQueues(ctx context.Context) ([]campaign.NoticeQueue, error)
+	// DueNotices are those for a URL whose time has come, in the order they were
+	// written, at most limit.
+	DueNotices(ctx context.Context, url string, now time.Time, limit int) ([]campaign.Notice, error)
 }
 
 // Marks keeps what became of attempts.
@@ -60,7 +61,7 @@ type drain struct {
 }
 
 const (
-	dueLimit  = 256
+	dueLimit  = 64 // of one URL
 	maxFlying = 64
 	lookEvery = 5 * time.Second       // other processes write notices too
 	lookAgain = time.Second           // while something is under way, or a mark failed
@@ -123,6 +124,7 @@ func (s *Sender) Run(ctx context.Context) {
 	defer s.close()
 	desk := &desk{
 		Sender: s, flying: make(map[string]campaign.Notice), landed: make(chan campaign.Delivered, maxFlying),
+		away: make(absences),
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -151,6 +153,7 @@ type desk struct {
 	unmarked []campaign.Delivered
 	drains   []drain
 	inAir    int
+	away     absences
 	told     string // why notices were not taken, as it was said last
 }
 
@@ -158,15 +161,15 @@ type desk struct {
 // else is to be done.
 func (d *desk) turn(ctx context.Context) time.Duration {
 	d.mark(ctx)
-	if err := d.begin(ctx); err != nil {
+	queues, err := d.cfg.Outbox.NoticeQueues(ctx)
+	if err == nil {
+		err = d.begin(ctx, queues)
+	}
+	if err != nil {
 		d.log.Error("cannot read the notices that are due", slog.Any("err", err))
 		return lookAgain
 	}
-	next, more, err := d.cfg.Outbox.NextNotice(ctx)
-	if err != nil {
-		d.log.Error("cannot read when the next notice is due", slog.Any("err", err))
-		return lookAgain
-	}
+	next, more := d.next(queues)
 	d.endDrains(next, more)
 	wait := lookEvery
 	if more {
@@ -184,6 +187,7 @@ func (d *desk) settle(first campaign.Delivered) {
 	for {
 		d.inAir--
 		d.unmarked = append(d.unmarked, first)
+		d.away.learn(d.flying[first.ID], first, d.cfg.Speed)
 		if first.Failed != "" {
 			d.tell(first)
 		} else {
@@ -225,58 +229,61 @@ func (d *desk) mark(ctx context.Context) {
 	d.unmarked = d.unmarked[:0]
 }
 
-// begin lets off what is due, in order. A notice that must wait holds those of
-// its campaign behind it.
-func (d *desk) begin(ctx context.Context) error {
-	due, err := d.cfg.Outbox.DueNotices(ctx, time.Now(), dueLimit)
-	if err != nil {
-		return err
+// next is when something is due to a host that is not left alone; more: there
+// is any at all.
+func (d *desk) next(queues []campaign.NoticeQueue) (next time.Time, more bool) {
+	for _, q := range queues {
+		at := q.Next
+		if until := d.away[hostOf(q.URL)].until; until.After(at) {
+			at = until
+		}
+		if !more || at.Before(next) {
+			next, more = at, true
+		}
 	}
-	hosts := make(map[string]int)
-	lanes := make(map[campaign.ID]lane)
+	return next, more
+}
+
+// begin lets off what is due: of each URL in order, and of all URLs in turn,
+// those first that have the least under way, so that none waits for another
+// one's receiver. A notice that must wait holds those of its campaign behind it.
+func (d *desk) begin(ctx context.Context, queues []campaign.NoticeQueue) error {
+	if len(d.flying) >= maxFlying {
+		return nil
+	}
+	r := round{hosts: make(map[string]int), lanes: make(map[campaign.ID]lane)}
+	urls := make(map[string]int)
 	for _, n := range d.flying {
-		hosts[hostOf(n)]++
-		lanes[n.Campaign] = lanes[n.Campaign].with(n)
+		r.hosts[hostOf(n.URL)]++
+		r.lanes[n.Campaign] = r.lanes[n.Campaign].with(n)
+		urls[n.URL]++
 	}
-	for _, n := range due {
-		if _, flies := d.flying[n.ID]; flies {
+	now := time.Now()
+	for _, q := range queues {
+		host := hostOf(q.URL)
+		free := d.away[host].room(d.cfg.PerHost)
+		if q.Next.After(now) || d.away[host].until.After(now) || r.hosts[host] >= free {
 			continue
 		}
-		lane, host := lanes[n.Campaign], hostOf(n)
-		if len(d.flying) >= maxFlying || hosts[host] >= d.cfg.PerHost || !lane.admits(n) {
-			lane.held = true
-			lanes[n.Campaign] = lane
-			continue
+		due, err := d.cfg.Outbox.DueNotices(ctx, q.URL, now, dueLimit)
+		if err != nil {
+			return err
 		}
-		hosts[host]++
-		lanes[n.Campaign] = lane.with(n)
+		due = slices.DeleteFunc(due, func(n campaign.Notice) bool { _, flies := d.flying[n.ID]; return flies })
+		r.queues = append(r.queues, &queue{host: host, room: free, flying: urls[q.URL], since: q.Next, due: due})
+	}
+	slices.SortStableFunc(r.queues, func(a, b *queue) int {
+		return cmp.Or(cmp.Compare(a.flying, b.flying), a.since.Compare(b.since))
+	})
+	for n := range r.inTurn() {
 		d.flying[n.ID] = n
 		d.inAir++
 		go func() { d.landed <- d.post(ctx, n) }()
+		if len(d.flying) >= maxFlying {
+			break
+		}
 	}
 	return nil
-}
-
-// lane is what of one campaign is under way.
-type lane struct {
-	flying int
-	state  bool // a change of its state is among them
-	held   bool // something before waits
-}
-
-func (l lane) with(n campaign.Notice) lane {
-	l.flying++
-	l.state = l.state || n.Kind == campaign.NoticeCampaign
-	return l
-}
-
-// admits says whether a notice may be let off: a change of the campaign's state
-// alone, everything else beside each other.
-func (l lane) admits(n campaign.Notice) bool {
-	if n.Kind == campaign.NoticeCampaign {
-		return !l.held && l.flying == 0
-	}
-	return !l.held && !l.state
 }
 
 // endDrains lets those go for whom nothing more can be done.
@@ -310,12 +317,4 @@ func (d *desk) finish(ctx context.Context) {
 	for _, waiting := range d.drains {
 		waiting.done <- false
 	}
-}
-
-func hostOf(n campaign.Notice) string {
-	u, err := url.Parse(n.URL)
-	if err != nil {
-		return ""
-	}
-	return u.Host
 }

@@ -27,8 +27,14 @@ func reportTo(t *testing.T, s *storage.Store, seeded Seeded, notify *campaign.No
 // its data.
 func told(t *testing.T, s *storage.Store, fields ...string) []string {
 	t.Helper()
-	due, err := s.DueNotices(t.Context(), time.Now().Add(time.Hour), 100)
+	queues, err := s.NoticeQueues(t.Context())
 	must(t, err)
+	var due []campaign.Notice
+	for _, q := range queues {
+		here, err := s.DueNotices(t.Context(), q.URL, time.Now().Add(time.Hour), 100)
+		must(t, err)
+		due = append(due, here...)
+	}
 	var list []string
 	for _, n := range due {
 		var body struct {
@@ -57,8 +63,8 @@ func testNotices(t *testing.T, s *storage.Store) {
 	quiet, seeded := Seed(t, s, 2), Seed(t, s, 6)
 	quiet.Lease = seeded.Lease
 	send(t, s, quiet, 1)
-	if _, ok, err := s.NextNotice(ctx); err != nil || ok {
-		t.Errorf("a campaign without a receiver has notices (%v)", err)
+	if queues, err := s.NoticeQueues(ctx); err != nil || len(queues) > 0 {
+		t.Errorf("a campaign without a receiver has notices: %v, %v", queues, err)
 	}
 	const url = "https://example.com/hook"
 	reportTo(t, s, seeded, &campaign.Notify{URL: url})
@@ -70,14 +76,16 @@ func testNotices(t *testing.T, s *storage.Store) {
 	if diff := cmp.Diff([]string{"campaign.state_changed running paused operator lunch"}, told(t, s, "from", "to", "reason", "detail")); diff != "" {
 		t.Errorf("after a pause (-want +got):\n%s", diff)
 	}
-	due, err := s.DueNotices(ctx, time.Now(), 1)
+	due, err := s.DueNotices(ctx, url, time.Now(), 1)
 	must(t, err)
 	later := time.Now().Add(time.Minute).Truncate(time.Millisecond).UTC()
 	must(t, s.NoticesDelivered(ctx, []campaign.Delivered{{ID: due[0].ID, Failed: "503", Next: later}}))
-	if at, ok, err := s.NextNotice(ctx); err != nil || !ok || !at.Equal(later) {
-		t.Errorf("next notice at %v, %v, want %v (%v)", at, ok, later, err)
+	queues, err := s.NoticeQueues(ctx)
+	must(t, err)
+	if diff := cmp.Diff([]campaign.NoticeQueue{{URL: url, Next: later}}, queues); diff != "" {
+		t.Errorf("who waits (-want +got):\n%s", diff)
 	}
-	again, err := s.DueNotices(ctx, later, 10)
+	again, err := s.DueNotices(ctx, url, later, 10)
 	must(t, err)
 	if len(again) != 1 || again[0].ID != due[0].ID || again[0].Attempts != 1 || again[0].URL != url {
 		t.Errorf("after a failed attempt: %+v", again)
@@ -125,12 +133,39 @@ func testNotices(t *testing.T, s *storage.Store) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
-	due, err = s.DueNotices(ctx, time.Now(), 1)
+	due, err = s.DueNotices(ctx, url, time.Now(), 1)
 	must(t, err)
 	must(t, s.NoticesDelivered(ctx, []campaign.Delivered{{ID: due[0].ID, Done: true, Failed: "410 Gone"}}))
 	counts, err := s.Notices(ctx, seeded.ID)
 	must(t, err)
 	if counts != (campaign.NoticeCounts{Waiting: int64(len(want)) - 1, Delivered: 1, GivenUp: 1}) {
 		t.Errorf("counts: %+v", counts)
+	}
+	testNoticeQueues(t, s, quiet, url)
+}
+
+// testNoticeQueues: each receiver has a queue of its own, whatever waits for
+// another one.
+func testNoticeQueues(t *testing.T, s *storage.Store, other Seeded, url string) {
+	ctx := t.Context()
+	const second = "https://example.org/hook"
+	reportTo(t, s, other, &campaign.Notify{URL: second})
+	before, err := s.NoticeQueues(ctx)
+	must(t, err)
+	_, err = s.Transition(ctx, other.ID, campaign.StatePaused, campaign.PauseOperator, "")
+	must(t, err)
+	queues, err := s.NoticeQueues(ctx)
+	must(t, err)
+	if len(before) != 1 || len(queues) != 2 || queues[0] != before[0] || queues[0].URL != url || queues[1].URL != second || queues[1].Next.IsZero() {
+		t.Errorf("before the second receiver %v, then %v", before, queues)
+	}
+	due, err := s.DueNotices(ctx, second, time.Now(), 100)
+	must(t, err)
+	if len(due) != 1 || due[0].URL != second || due[0].Campaign != other.ID {
+		t.Errorf("due to the second receiver: %+v", due)
+	}
+	must(t, s.NoticesDelivered(ctx, []campaign.Delivered{{ID: due[0].ID, Done: true}}))
+	if queues, err = s.NoticeQueues(ctx); err != nil || len(queues) != 1 || queues[0] != before[0] {
+		t.Errorf("after the delivery: %v, %v", queues, err)
 	}
 }

@@ -146,7 +146,8 @@ CREATE TABLE notices (
   attempts   INTEGER NOT NULL DEFAULT 0,
   failed     TEXT    NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
-CREATE INDEX notices_due ON notices (next_at) WHERE next_at > 0;
+-- By receiver: one that is down must not stand before the others.
+CREATE INDEX notices_due ON notices (url, next_at) WHERE next_at > 0;
 CREATE INDEX notices_by_campaign ON notices (campaign_n, created);
 
 -- What was last seen of a sender's phone: in that state since, and looked at last.
