@@ -136,7 +136,7 @@ func (s *Sender) Run(ctx context.Context) {
 		case d := <-s.drains:
 			desk.drains = append(desk.drains, d)
 		case d := <-desk.landed:
-			desk.settle(d)
+			desk.settle(ctx, d)
 		}
 		if ctx.Err() == nil {
 			timer.Reset(desk.turn(ctx))
@@ -183,13 +183,13 @@ func (d *desk) turn(ctx context.Context) time.Duration {
 }
 
 // settle takes what an attempt came to, with all others that are there.
-func (d *desk) settle(first campaign.Delivered) {
+func (d *desk) settle(ctx context.Context, first campaign.Delivered) {
 	for {
 		d.inAir--
 		d.unmarked = append(d.unmarked, first)
 		d.away.learn(d.flying[first.ID], first, d.cfg.Speed)
 		if first.Failed != "" {
-			d.tell(first)
+			d.tell(ctx, first)
 		} else {
 			d.told = ""
 		}
@@ -204,12 +204,12 @@ func (d *desk) settle(first campaign.Delivered) {
 // tell says once that notices are not taken, and again when the reason is
 // another one or a notice is given up: a receiver that is away for a day is one
 // piece of news.
-func (d *desk) tell(failed campaign.Delivered) {
+func (d *desk) tell(ctx context.Context, failed campaign.Delivered) {
 	level := slog.LevelDebug
 	if failed.Done || failed.Failed != d.told {
 		level, d.told = slog.LevelWarn, failed.Failed
 	}
-	d.log.Log(context.Background(), level, "notices are not taken by their receiver, will try again", slog.String("notice", failed.ID),
+	d.log.Log(ctx, level, "notices are not taken by their receiver, will try again", slog.String("notice", failed.ID),
 		slog.String("reason", failed.Failed), slog.Bool("given_up", failed.Done))
 }
 
