@@ -23,6 +23,8 @@ type answers struct {
 	sweeper     *status.Sweeper
 	withdrawals *status.Withdrawals
 
+	confirmations *confirmations
+
 	telling sync.Mutex
 	notices *notices.Sender // nil until a campaign wants any
 	silence func()          // ends them
@@ -37,6 +39,8 @@ func (e *engine) newAnswers(ctx context.Context, budget status.Budget) (*answers
 		return nil, err
 	}
 	out := &answers{directory: newDirectory(a, e.provider), withdrawals: status.NewWithdrawals(a.store, e.provider.gateway, a.log)}
+	open := func(sender campaign.Sender) bool { return e.lineOf(sender).gate.Open() }
+	out.confirmations = newConfirmations(e.sendConfirmation, open, cmp.Or(a.tuning.confirmEvery, a.cfg.confirmEvery()), a.log)
 	// Before anything is read: news of a phone that is not known is passed over.
 	if err := out.directory.learn(ctx); err != nil {
 		return nil, err
@@ -59,6 +63,7 @@ func (a *answers) run(ctx context.Context, running *sync.WaitGroup) {
 	running.Go(func() { a.inbox.Run(ctx) })
 	running.Go(func() { a.sweeper.Run(ctx) })
 	running.Go(func() { a.withdrawals.Run(ctx) })
+	running.Go(func() { a.confirmations.run(ctx) })
 }
 
 // catchUp folds in what came while nobody was there, before anything is sent: an
@@ -136,9 +141,6 @@ func (e *engine) lookAt(sender campaign.Sender, _ campaign.PhoneNews) {
 	}
 }
 
-// confirmTimeout bounds the message that confirms an opt-out.
-const confirmTimeout = time.Minute
-
 // confirmOptOut tells a person that they will get nothing more. It is the one
 // message that is sent to somebody who opted out, as an answer to their own.
 func (e *engine) confirmOptOut(ctx context.Context, chat campaign.ChatID, phone campaign.Phone) error {
@@ -146,16 +148,14 @@ func (e *engine) confirmOptOut(ctx context.Context, chat campaign.ChatID, phone 
 	if !ok {
 		return fmt.Errorf("no sender has the number %s", phone)
 	}
-	ctx = context.WithoutCancel(ctx)
-	e.running.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
-		defer cancel()
-		task := campaign.Task{Sender: sender.ID, Chat: chat, Message: campaign.Message{Text: e.app.cfg.OptOuts.Confirmation}}
-		if outcome := e.provider.gateway.Send(ctx, sender, task, nil); outcome.Kind != campaign.OutcomeAccepted {
-			e.log.WarnContext(ctx, "an opt-out was not confirmed to the person; it holds all the same", "outcome", outcome.Kind, "detail", outcome.Detail)
-		}
-	})
+	e.answers.confirmations.add(ctx, sender, chat)
 	return nil
+}
+
+// sendConfirmation is the call that does it.
+func (e *engine) sendConfirmation(ctx context.Context, sender campaign.Sender, chat campaign.ChatID) campaign.Outcome {
+	task := campaign.Task{Sender: sender.ID, Chat: chat, Message: campaign.Message{Text: e.app.cfg.OptOuts.Confirmation}}
+	return e.provider.gateway.Send(ctx, sender, task, nil)
 }
 
 // sweeping is when the provider's lists are looked through. In the sandbox time

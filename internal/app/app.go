@@ -48,6 +48,7 @@ type tuning struct {
 	sweepsPerSecond float64                              // Config.sweepsPerSecond
 	phoneEvery      time.Duration                        // phoneEvery
 	phoneGiveUp     time.Duration                        // phoneGiveUp
+	confirmEvery    time.Duration                        // confirmEvery
 	healthEvery     time.Duration                        // healthEvery
 	diskEvery       time.Duration                        // diskEvery
 	lostAfter       time.Duration                        // lostAfter

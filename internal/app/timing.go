@@ -58,6 +58,10 @@ func (c Config) contactsEvery() time.Duration {
 	return 0
 }
 
+// confirmEvery is the pause between two confirmations of a sender, shorter in the
+// sandbox.
+func (c Config) confirmEvery() time.Duration { return time.Duration(float64(confirmEvery) / c.speed()) }
+
 // faster is a time of real life in a sandbox, at least a second.
 func faster(d time.Duration, speed float64) time.Duration {
 	return max(time.Duration(float64(d)/speed), time.Second)
