@@ -135,10 +135,10 @@ func (c *confirmations) confirm(ctx context.Context, one confirmation) {
 	calling, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	outcome := c.send(calling, one.sender, one.chat)
-	switch {
-	case outcome.Kind == campaign.OutcomeAccepted:
+	switch outcome.Kind { //nolint:exhaustive // the others are told below
+	case campaign.OutcomeAccepted:
 		return
-	case outcome.Kind == campaign.OutcomeThrottled:
+	case campaign.OutcomeThrottled:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.next[one.sender.ID] = time.Now().Add(max(outcome.RetryAfter, c.every))
