@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"sync"
 	"time"
 
@@ -74,7 +73,8 @@ const forgetEvery = 10 * time.Minute
 //
 // A failure that a webhook tells of is folded when the provider confirms it: its
 // status is asked for, and the answer is what counts, whatever it is. Until
-// there is one the delivery is parked. When the provider does not know the
+// there is one the delivery is parked. The provider is asked beside the folding,
+// which never waits for it: an opt-out may be behind a thousand failures. When the provider does not know the
 // message any more nobody can confirm or deny it, and the webhook's word is
 // taken; proof of sending that comes later still wins over it.
 type Inbox struct {
@@ -89,8 +89,12 @@ type Inbox struct {
 
 	mu     sync.Mutex // one round at a time; guards what follows
 	tiers  []tier
-	doubts map[int64]doubtful
 	forgot time.Time
+
+	doubting sync.Mutex // guards what follows
+	doubts   map[int64]doubtful
+	asking   []int64 // the deliveries to ask about, each once
+	doubted  chan struct{}
 
 	counting sync.Mutex
 	stats    Stats
@@ -107,15 +111,20 @@ type tier struct {
 
 // doubtful is a failure that is still to be confirmed.
 type doubtful struct {
-	next  time.Time
-	tries int
+	next   time.Time
+	tries  int
+	asking bool // it stands in line
 }
+
+// maxDoubts is how many failures are known to be in doubt. What is beyond stays
+// parked in the ledger, and gets its turn when it is tried again.
+const maxDoubts = 1 << 16
 
 // NewInbox makes an inbox. provider confirms failures within the budget.
 func NewInbox(ledger Deliveries, read Reader, desk *Desk, provider Provider, budget Budget, log *slog.Logger, cfg InboxConfig) *Inbox {
 	b := &Inbox{
 		ledger: ledger, read: read, desk: desk, provider: provider, budget: budget, log: log.With("component", "inbox"),
-		cfg: cfg.withDefaults(), poked: make(chan struct{}, 1), doubts: map[int64]doubtful{},
+		cfg: cfg.withDefaults(), poked: make(chan struct{}, 1), doubts: map[int64]doubtful{}, doubted: make(chan struct{}, 1),
 	}
 	for _, retry := range b.cfg.Retries {
 		b.tiers = append(b.tiers, tier{Retry: retry})
@@ -131,8 +140,12 @@ func (b *Inbox) Poke() {
 	}
 }
 
-// Run folds until ctx ends. Trouble is logged and tried again.
+// Run folds, and has failures confirmed, until ctx ends. Trouble is logged and
+// tried again.
 func (b *Inbox) Run(ctx context.Context) {
+	var confirming sync.WaitGroup
+	confirming.Go(func() { b.runConfirm(ctx) })
+	defer confirming.Wait()
 	failing := false
 	for ctx.Err() == nil {
 		n, err := b.Round(ctx)
@@ -168,7 +181,7 @@ func (b *Inbox) pause(ctx context.Context, trouble bool) {
 }
 
 // Round looks at one batch of new deliveries and at one of those parked ones
-// that are due, and says how many it looked at.
+// that are due, and says how many it looked at. It never waits for the provider.
 func (b *Inbox) Round(ctx context.Context) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -211,6 +224,7 @@ func (b *Inbox) take(ctx context.Context, fresh []campaign.Delivery) error {
 			s.add(r)
 		}
 	})
+	b.doubt(readings)
 	return nil
 }
 
@@ -299,14 +313,7 @@ func (b *Inbox) again(ctx context.Context, parked []campaign.Delivery) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range readings {
-		if r.fate == fateDoubt {
-			if err := b.confirm(ctx, r); err != nil {
-				b.log.DebugContext(ctx, "failures wait to be confirmed", "err", err)
-				break
-			}
-		}
-	}
+	b.doubt(readings)
 	var found []*reading
 	for _, r := range readings {
 		switch {
@@ -331,58 +338,6 @@ func (b *Inbox) again(ctx context.Context, parked []campaign.Delivery) error {
 	return err
 }
 
-// confirm asks the provider about a failure that a webhook told of. An error
-// means that asking further makes no sense now.
-func (b *Inbox) confirm(ctx context.Context, r *reading) error {
-	now := b.cfg.Clock()
-	if now.Before(b.doubts[r.delivery].next) {
-		return nil
-	}
-	if err := b.budget.Wait(ctx); err != nil {
-		return err
-	}
-	o := r.observation()
-	evidence, err := b.provider.Status(ctx, r.at.Sender, campaign.Tracked{
-		Campaign: r.at.Campaign, Seq: r.at.Seq, Sender: r.at.Sender, Chat: r.at.Chat,
-		QueueID: cmp.Or(r.at.QueueID, o.QueueID), UniqueID: cmp.Or(r.at.UniqueID, o.UniqueID), Status: r.at.Status, QueuedAt: r.at.QueuedAt,
-	})
-	switch campaign.CodeOf(err) { //nolint:exhaustive // the others leave it in doubt
-	case campaign.CodeNotFound: // nobody can tell any more
-		evidence = o.Evidence
-	case campaign.CodeThrottled:
-		b.budget.BlockUntil(now.Add(retryAfter(err)))
-		return err
-	case campaign.CodeUnauthorized, campaign.CodeUnavailable:
-		// Everybody waits, but this one goes behind the others: it may be the one
-		// that the provider stumbles over.
-		b.budget.BlockUntil(now.Add(2 * time.Second))
-		b.putOff(r, now)
-		return err
-	}
-	if evidence.Status.Merge(campaign.StatusFailed) != evidence.Status { // it is not over
-		b.putOff(r, now)
-		return nil
-	}
-	delete(b.doubts, r.delivery)
-	if evidence.FailedAt.IsZero() && evidence.Status == campaign.StatusFailed {
-		evidence.FailedAt = o.FailedAt
-	}
-	evidence.Campaign, evidence.Seq = r.at.Campaign, r.at.Seq
-	evidence.Source = campaign.EvidenceWebhook // it leaves the poller's schedule alone
-	o.Evidence = evidence
-	r.fate, r.park = fateFolded, false
-	r.foldings = []campaign.Folding{{Delivery: r.delivery, Observation: o, Alias: r.alias(r.news.Message.Ref.Chat)}}
-	return nil
-}
-
-// putOff lets a failure wait for a while before it is asked about again.
-func (b *Inbox) putOff(r *reading, now time.Time) {
-	doubt := b.doubts[r.delivery]
-	b.doubts[r.delivery] = doubtful{
-		next: now.Add(b.cfg.Confirms[min(doubt.tries, len(b.cfg.Confirms)-1)]), tries: doubt.tries + 1,
-	}
-}
-
 // forget drops now and then what has waited too long.
 func (b *Inbox) forget(ctx context.Context) error {
 	now := b.cfg.Clock()
@@ -394,7 +349,7 @@ func (b *Inbox) forget(ctx context.Context) error {
 		return errors.Join(errForget, err)
 	}
 	b.forgot = now
-	maps.DeleteFunc(b.doubts, func(_ int64, doubt doubtful) bool { return now.Sub(doubt.next) > campaign.ParkFor })
+	b.forgetDoubts(now)
 	if dropped > 0 {
 		b.count(func(s *Stats) { s.Dropped += dropped })
 		b.log.InfoContext(ctx, "webhook deliveries about messages that are not ours were dropped", "deliveries", dropped)

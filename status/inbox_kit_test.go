@@ -331,6 +331,8 @@ func (m *mailroom) sort() {
 		n, err := m.inbox.Round(m.t.Context())
 		check(m.t, err)
 		if n == 0 {
+			// Its error is that of a provider which the test makes fail.
+			_ = m.inbox.ConfirmRound(m.t.Context())
 			check(m.t, m.withdrawals.Round(m.t.Context()))
 			return
 		}

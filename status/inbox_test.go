@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/internal/gateway"
 	"github.com/herald-campaigns/herald/status"
 	"github.com/herald-campaigns/herald/storage/storagetest"
 )
@@ -123,6 +125,73 @@ func TestAFailureMustBeConfirmed(t *testing.T) {
 	m.wantStatus(4, campaign.StatusFailed)
 	m.wantStatus(5, campaign.StatusRead)
 	m.wantParked(0)
+}
+
+// TestAStopBehindFailures takes effect while the provider is still asked about
+// them, however slow that is, and they are confirmed all the same.
+func TestAStopBehindFailures(t *testing.T) {
+	t.Parallel()
+	const failures = 100
+	m := openMail(t, failures+1)
+	for seq := range int64(failures) {
+		m.send(seq + 1)
+		m.provider.answers[seq+1] = campaign.Evidence{Status: campaign.StatusFailed}
+		m.deliver("message.failed", map[string]any{"queue_id": m.queue(seq + 1)})
+	}
+	budget := &gate{waiting: make(chan struct{}), open: make(chan struct{})}
+	desk, err := status.NewDesk(m.ledger, m, slog.New(slog.DiscardHandler), m.desk)
+	check(t, err)
+	inbox := status.NewInbox(m.ledger, gateway.News, desk, m.provider, budget, slog.New(slog.DiscardHandler), status.InboxConfig{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		inbox.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	<-budget.waiting // the provider is being asked, and will not answer for now
+	m.deliver("message.created", theirs(failures+1, "r1", "STOP", mailTime, nil))
+	inbox.Poke()
+	until(t, "the opt-out to count", func() bool { return m.suppressed(storagetest.Chat(failures + 1)) })
+	m.wantStatus(1, campaign.StatusQueued)
+	close(budget.open)
+	until(t, "the failures to be confirmed", func() bool {
+		_, parked, err := m.ledger.DeliveryBacklog(t.Context())
+		check(t, err)
+		return parked == 0
+	})
+	m.wantStatus(1, campaign.StatusFailed)
+	m.wantStatus(failures, campaign.StatusFailed)
+}
+
+// gate is a budget that has nothing left until it is opened.
+type gate struct {
+	waiting, open chan struct{}
+	once          sync.Once
+}
+
+func (g *gate) Wait(ctx context.Context) error {
+	g.once.Do(func() { close(g.waiting) })
+	select {
+	case <-g.open:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+func (g *gate) BlockUntil(time.Time) {}
+
+// until waits for what is to come true soon.
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !done(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
 }
 
 func TestWhatIsNotOurs(t *testing.T) {
