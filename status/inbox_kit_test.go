@@ -35,12 +35,20 @@ type shelfLedger struct {
 	// broken says which foldings fail.
 	broken func(campaign.Folding) bool
 	polls  []campaign.PollWatch
+	noNote bool // nothing can be withdrawn
 }
 
 // PollWatches is what the test says: the campaign of these tests sends no poll.
 func (l *shelfLedger) PollWatches(_ context.Context, _ campaign.ID, after int64, limit int) ([]campaign.PollWatch, error) {
 	list := slices.DeleteFunc(slices.Clone(l.polls), func(p campaign.PollWatch) bool { return p.Seq <= after })
 	return list[:min(limit, len(list))], nil
+}
+
+func (l *shelfLedger) Withdraw(ctx context.Context, id campaign.ID, seqs []int64, detail string) (int64, error) {
+	if l.noNote {
+		return 0, fmt.Errorf("this cannot be noted")
+	}
+	return l.Store.Withdraw(ctx, id, seqs, detail)
 }
 
 func (l *shelfLedger) Fold(ctx context.Context, foldings []campaign.Folding) (campaign.Suppressed, error) {
@@ -114,14 +122,20 @@ func openMail(t *testing.T, rows int) *mailroom {
 	})
 	m.ledger = &shelfLedger{Store: store}
 	m.seeded = storagetest.Seed(t, store, rows)
-	logger := slog.New(slog.NewTextHandler(m.log, nil))
-	m.withdrawals = status.NewWithdrawals(m.ledger, m, logger)
+	m.withdrawals = m.withdraw(m)
 	m.desk = status.DeskConfig{
 		Withdrawals: m.withdrawals, Clock: func() time.Time { return m.now },
 		Look: func(_ campaign.Sender, news campaign.PhoneNews) { m.looks = append(m.looks, news) },
 	}
 	m.reopen()
 	return m
+}
+
+// withdraw makes withdrawals on the ledger, in the time of the test.
+func (m *mailroom) withdraw(purger status.Purger) *status.Withdrawals {
+	w := status.NewWithdrawals(m.ledger, purger, slog.New(slog.NewTextHandler(m.log, nil)))
+	w.SetClock(func() time.Time { return m.now })
+	return w
 }
 
 // reopen makes the workers anew, as a process that starts does.
@@ -324,16 +338,22 @@ func (m *mailroom) post(body []byte) {
 	check(m.t, err)
 }
 
-// sort lets the inbox work until there is nothing left to do at this time.
+// sort lets the inbox work until there is nothing left to do at this time, and
+// what follows from it.
 func (m *mailroom) sort() {
+	m.t.Helper()
+	m.read()
+	_ = m.inbox.ConfirmRound(m.t.Context()) // an error is of a provider that the test makes fail
+	check(m.t, m.withdrawals.Round(m.t.Context()))
+}
+
+// read lets the inbox fold what there is.
+func (m *mailroom) read() {
 	m.t.Helper()
 	for range 1000 {
 		n, err := m.inbox.Round(m.t.Context())
 		check(m.t, err)
 		if n == 0 {
-			// Its error is that of a provider which the test makes fail.
-			_ = m.inbox.ConfirmRound(m.t.Context())
-			check(m.t, m.withdrawals.Round(m.t.Context()))
 			return
 		}
 	}

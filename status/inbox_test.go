@@ -251,7 +251,7 @@ func TestAReplyToWhatIsNotKnownYet(t *testing.T) {
 	row, claim := m.claim(1)
 	m.deliver("message.created", theirs(1, "r1", "STOP", mailTime.Add(time.Second), map[string]any{"quoted_message_id": unique(1)}))
 	m.sort()
-	if !m.suppressed(storagetest.Chat(1)) || len(m.replies()) != 0 {
+	if want := []string{"1 recent opt_out STOP"}; !m.suppressed(storagetest.Chat(1)) || !slices.Equal(m.replies(), want) {
 		t.Errorf("suppressed %t, replies %v", m.suppressed(storagetest.Chat(1)), m.replies())
 	}
 	m.accept(row, claim)
@@ -314,26 +314,67 @@ func TestWhatIsGoneFromTheQueueStays(t *testing.T) {
 	m.send(1, 2)
 	m.gone = []string{m.queue(1)}
 	tries := 0
-	w := status.NewWithdrawals(m.ledger, purger(func(ids []string) ([]string, error) {
-		if tries++; tries == 1 {
+	w := m.withdraw(purger(func(ids []string) ([]string, error) {
+		if tries++; tries <= 20 {
 			return nil, errors.New("away")
 		}
 		return m.Purge(t.Context(), m.seeded.Sender, ids)
-	}), slog.New(slog.DiscardHandler))
+	}))
 	m.desk.Withdrawals = w
 	m.reopen()
 	m.deliver("message.created", theirs(1, "r1", "STOP", mailTime.Add(time.Minute), nil))
 	m.deliver("message.created", theirs(2, "r2", "STOP", mailTime.Add(time.Minute), nil))
-	m.sort()
-	if err := w.Round(t.Context()); err == nil {
-		t.Error("the first try worked")
+	m.read()
+	for range 20 { // longer than a minute is between none of them
+		if err := w.Round(t.Context()); err == nil {
+			t.Error("a provider that is away went unnoticed")
+		}
+		m.now = m.now.Add(time.Minute)
 	}
-	check(t, w.Round(t.Context()))
 	check(t, w.Round(t.Context()))
 	m.wantStatus(1, campaign.StatusQueued)
 	m.wantStatus(2, campaign.StatusCanceled)
-	if tries != 2 {
-		t.Errorf("%d tries, want 2", tries)
+	check(t, w.Round(t.Context()))
+	if tries != 21 {
+		t.Errorf("%d tries, want 21", tries)
+	}
+	m.deliver("message.ack.updated", m.own(1, nil)) // it had gone out
+	m.read()
+	m.now = m.now.Add(time.Hour)
+	check(t, w.Round(t.Context()))
+	check(t, w.Round(t.Context()))
+	if tries != 21 {
+		t.Errorf("%d tries, want none for what was sent", tries-21)
+	}
+}
+
+// TestWhatIsQueuedAfterAnOptOut is purged, too, by whichever process looks next,
+// and noted as soon as the ledger takes it.
+func TestWhatIsQueuedAfterAnOptOut(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 2)
+	row, claim := m.claim(1)
+	m.deliver("message.created", theirs(1, "r1", "STOP", mailTime, nil))
+	m.read()
+	m.accept(row, claim) // the call was under way
+	m.wantStatus(1, campaign.StatusQueued)
+	if len(m.purged) != 0 {
+		t.Errorf("purged %v", m.purged)
+	}
+	m.ledger.noNote = true
+	m.now = m.now.Add(time.Minute)
+	w := m.withdraw(m) // of a process that knows nothing
+	for range 3 {
+		if err := w.Round(t.Context()); err == nil {
+			t.Error("a ledger that takes no note went unnoticed")
+		}
+		m.now = m.now.Add(time.Minute)
+	}
+	m.ledger.noNote = false
+	check(t, w.Round(t.Context()))
+	m.wantStatus(1, campaign.StatusCanceled)
+	if want := [][]string{{m.queue(1)}}; !cmp.Equal(want, m.purged) {
+		t.Errorf("purged %v", m.purged)
 	}
 }
 

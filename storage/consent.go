@@ -216,8 +216,7 @@ func (t *tx) suppress(ctx context.Context, chats []campaign.ChatID, changed bool
 	for _, chat := range chats {
 		query, args := "DELETE FROM suppressions WHERE chat = ?", []any{string(chat)}
 		if out {
-			query, args = "INSERT INTO suppressions (chat, at) VALUES (?, ?) ON CONFLICT (chat) DO UPDATE SET at = excluded.at",
-				[]any{string(chat), at}
+			query, args = suppressQuery, []any{string(chat), at, t.now()}
 		}
 		if _, err := t.exec(ctx, query, args...); err != nil {
 			return false, err
@@ -225,6 +224,10 @@ func (t *tx) suppress(ctx context.Context, chats []campaign.ChatID, changed bool
 	}
 	return out, nil
 }
+
+// An opt-out that held before was learned then.
+const suppressQuery = `INSERT INTO suppressions (chat, at, learned) VALUES (?, ?, ?) ON CONFLICT (chat) DO UPDATE SET
+	learned = CASE WHEN suppressions.at = excluded.at THEN suppressions.learned ELSE excluded.learned END, at = excluded.at`
 
 // decision is the latest decision about a chat in any of its spellings: its time,
 // and whether it is an opt-out.
@@ -440,32 +443,6 @@ func (s *Store) Suppressed(ctx context.Context, chats []campaign.ChatID) (map[ca
 		}
 	}
 	return found, nil
-}
-
-// Withdraw makes queued rows canceled, whose jobs were purged from the
-// provider's queue, and returns how many. Rows past that stay as they are, and
-// late evidence that a message went out still wins.
-func (s *Store) Withdraw(ctx context.Context, id campaign.ID, seqs []int64, detail string) (int64, error) {
-	what := fmt.Sprintf("withdraw rows of campaign %s", id)
-	number, err := s.number(ctx, id)
-	if err != nil {
-		return 0, s.fail(what, err)
-	}
-	n, err := write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
-		var moved int64
-		for _, seq := range seqs {
-			n, err := t.exec(ctx, `
-				UPDATE recipients SET status = 'canceled', detail = ?, next_poll_at = 0
-				WHERE campaign_n = ? AND seq = ? AND status = 'queued'`, detail, number, seq)
-			if err != nil {
-				return 0, err
-			}
-			moved += n
-		}
-		t.move(number, standing{Status: campaign.StatusQueued}, canceled, moved)
-		return moved, nil
-	})
-	return n, s.fail(what, err)
 }
 
 // checkConsent compares the chats that must not be written to with the

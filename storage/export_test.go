@@ -212,6 +212,9 @@ const (
 	DueNoticesQuery  = dueNoticesQuery
 	NoticeQueues     = noticeQueuesQuery
 	RetryableQuery   = retryableQuery
+
+	QueuedQuery        = queuedQuery
+	QueuedSkippedQuery = queuedSkippedQuery
 )
 
 // StageQuery is built at start, so it is no constant.

@@ -416,6 +416,58 @@ func testWithdraw(t *testing.T, s *storage.Store) {
 	wantStatus(t, s, seeded, 2, campaign.StatusDelivered)
 }
 
+// testQueuedOfSuppressed: whatever is in the provider's queue for who opted out
+// is found, also what got there after the opt-out, until it is out of it.
+func testQueuedOfSuppressed(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	seeded := Seed(t, s, 6)
+	send(t, s, seeded, 1)
+	send(t, s, seeded, 2)
+	send(t, s, seeded, 3)
+	send(t, s, seeded, 4)
+	task := stage(t, s, seeded, 5)[0]
+	claimed := claim(t, s, seeded, task)
+	began := time.Now().Add(-time.Hour)
+	want := func(since time.Time, limit int, want ...int64) {
+		t.Helper()
+		list, err := s.QueuedOfSuppressed(ctx, since, limit)
+		must(t, err)
+		var got []int64
+		for _, row := range list {
+			if row.Campaign != seeded.ID || row.Sender != seeded.Sender || row.QueueID == "" {
+				t.Errorf("found %+v", row)
+			}
+			got = append(got, row.Seq)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("found rows %v, want %v", got, want)
+		}
+	}
+	want(began, 10)
+	decide(t, s, consent(seeded, 1, campaign.WishOut, newsTime), consent(seeded, 2, campaign.WishOut, newsTime), consent(seeded, 5, campaign.WishOut, newsTime))
+	fold(t, s, campaign.Folding{
+		Alias:   &campaign.ChatAlias{Alias: "alias@c.us", Chat: Chat(3)},
+		Consent: &campaign.Consent{Chat: "alias@c.us", Wish: campaign.WishOut, At: newsTime, Source: campaign.ConsentReply},
+	})
+	fold(t, s, campaign.Folding{Observation: observation(seeded, 2, campaign.StatusProcessing, newsTime)})
+	want(began, 10, 1, 2, 3)
+	want(time.Now().Add(time.Hour), 10)
+	if list, err := s.QueuedOfSuppressed(ctx, began, 2); err != nil || len(list) != 2 {
+		t.Errorf("%d rows of at most 2 (%v)", len(list), err)
+	}
+
+	_, err := s.Settle(ctx, seeded.Accepted(task, claimed)) // it was on its way
+	must(t, err)
+	want(began, 10, 1, 2, 3, 5)
+
+	if n, err := s.Withdraw(ctx, seeded.ID, []int64{1, 2}, "opted out"); err != nil || n != 2 {
+		t.Errorf("withdrew %d rows, want 2 (%v)", n, err)
+	}
+	decide(t, s, consent(seeded, 3, campaign.WishIn, newsTime.Add(time.Minute)))
+	want(began, 10, 5)
+}
+
 // observation is evidence as a Folding carries it.
 func observation(seeded Seeded, seq int64, status campaign.Status, at time.Time) *campaign.Observation {
 	o := evidence(seeded, seq, status, at)

@@ -66,6 +66,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		{"no intent after an opt-out", testNoIntentAfterOptOut},
 		{"reviews", testReviews},
 		{"withdraw", testWithdraw},
+		{"queued of suppressed", testQueuedOfSuppressed},
 		{"odd news", testOddNews},
 		{"votes", testVotes},
 		{"news in any order", testNewsOrder},
