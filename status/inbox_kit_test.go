@@ -35,7 +35,8 @@ type shelfLedger struct {
 	// broken says which foldings fail.
 	broken func(campaign.Folding) bool
 	polls  []campaign.PollWatch
-	noNote bool // nothing can be withdrawn
+	noNote bool            // nothing can be withdrawn
+	kept   map[string]bool // ids of inbound messages that were written
 }
 
 // PollWatches is what the test says: the campaign of these tests sends no poll.
@@ -55,7 +56,13 @@ func (l *shelfLedger) Fold(ctx context.Context, foldings []campaign.Folding) (ca
 	if l.broken != nil && slices.ContainsFunc(foldings, l.broken) {
 		return campaign.Suppressed{}, fmt.Errorf("this cannot be folded")
 	}
-	return l.Store.Fold(ctx, foldings)
+	suppressed, err := l.Store.Fold(ctx, foldings)
+	for _, f := range foldings {
+		if err == nil && f.Reply != nil && l.kept != nil {
+			l.kept[f.Reply.ID] = true
+		}
+	}
+	return suppressed, err
 }
 
 // mailroom is an inbox and a sweeper on a real ledger, beside a provider whose

@@ -17,8 +17,9 @@ import (
 // be learned: the reply counts at once, and its delivery waits to be tied
 // better.
 //
-// What a group's members say to each other is not kept unless it is tied to a
-// message of ours. There, a member's word for stopping opts out the member's own
+// What persons write that is tied to nothing of ours and asks for nothing is
+// private, and not kept. Nor is what a group's members say to each other, unless
+// it is tied to a message of ours. There, a member's word for stopping opts out the member's own
 // chat, for nobody can speak for the others; the group itself goes to review.
 // A member's word for starting changes nothing.
 func (d *Desk) reply(ctx context.Context, r *reading) error {
@@ -41,7 +42,7 @@ func (d *Desk) reply(ctx context.Context, r *reading) error {
 		}
 	}
 	group := m.Chat.IsGroup()
-	if group && reply.Tie == campaign.TieNone {
+	if reply.Tie == campaign.TieNone && (group || reply.Wish == campaign.WishNone) {
 		r.fate = fateNothing
 		if r.park {
 			r.fate = fateUnknown
