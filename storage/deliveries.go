@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -92,34 +93,66 @@ func (s *Store) DeliveryBacklog(ctx context.Context) (fresh, parked int64, err e
 }
 
 // ForgetDeliveries drops the deliveries that have waited for their row for
-// longer than campaign.ParkFor, and returns how many; and the keys of those that
-// are done, a day after they were received.
+// longer than campaign.ParkFor, and the oldest of those that wait beyond
+// Config.ParkedRows and ParkedBytes, and returns how many; and the keys of those
+// that are done, a day after they were received.
 func (s *Store) ForgetDeliveries(ctx context.Context, now time.Time) (dropped int64, err error) {
+	const what = "forget webhook deliveries"
+	excess, err := s.excess(ctx)
+	if err != nil {
+		return 0, s.fail(what, err)
+	}
 	for _, sweep := range []struct {
 		query  string
-		before time.Time
+		bound  int64
 		counts bool
 	}{
-		{forgetParked, now.Add(-campaign.ParkFor), true},
-		{forgetDone, now.Add(-keepKeys), false},
+		{forgetParked, millis(now.Add(-campaign.ParkFor)), true},
+		{forgetExcess, excess, true},
+		{forgetDone, millis(now.Add(-keepKeys)), false},
 	} {
 		n, err := s.inChunks(ctx, func(ctx context.Context, t *tx) (int64, error) {
-			return t.exec(ctx, sweep.query, millis(sweep.before), chunkRows)
+			return t.exec(ctx, sweep.query, sweep.bound, chunkRows)
 		})
 		if sweep.counts {
 			dropped += n
 		}
 		if err != nil {
-			return dropped, s.fail("forget webhook deliveries", err)
+			return dropped, s.fail(what, err)
 		}
 	}
 	return dropped, nil
 }
 
+// excess is the number of the newest parked delivery that there is no room for;
+// 0: there is room for all.
+func (s *Store) excess(ctx context.Context) (n int64, err error) {
+	rows, err := s.readers.QueryContext(ctx, parkedSizes)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var count, bytes int64
+	for rows.Next() {
+		var number, size int64
+		if err := rows.Scan(&number, &size); err != nil {
+			return 0, err
+		}
+		count, bytes = count+1, bytes+size
+		if count > s.config.ParkedRows || bytes > s.config.ParkedBytes {
+			return number, nil
+		}
+	}
+	return 0, rows.Err()
+}
+
 const (
 	forgetParked = `DELETE FROM deliveries WHERE n IN
 	(SELECT n FROM deliveries WHERE body IS NOT NULL AND parked > 0 AND parked < ? LIMIT ?)`
-	forgetDone = `DELETE FROM deliveries WHERE n IN (SELECT n FROM deliveries WHERE body IS NULL AND received < ? LIMIT ?)`
+	forgetExcess = `DELETE FROM deliveries WHERE n IN
+	(SELECT n FROM deliveries WHERE body IS NOT NULL AND parked > 0 AND n <= ? ORDER BY n LIMIT ?)`
+	forgetDone  = `DELETE FROM deliveries WHERE n IN (SELECT n FROM deliveries WHERE body IS NULL AND received < ? LIMIT ?)`
+	parkedSizes = "SELECT n, LENGTH(body) FROM deliveries WHERE body IS NOT NULL AND parked > 0 ORDER BY n DESC"
 )
 
 // finish says what became of a delivery: it waits, or it is done and its body

@@ -37,6 +37,10 @@ type Config struct {
 	// which takes two to three seconds. Larger files are not checked at start,
 	// since a restart must send again within five; negative: never.
 	CheckBelow int64
+	// ParkedRows and ParkedBytes are how many deliveries may wait for their row,
+	// and how large their bodies may be together; ForgetDeliveries drops the
+	// oldest beyond. 0: 100,000 and 256 MiB.
+	ParkedRows, ParkedBytes int64
 }
 
 func (c Config) withDefaults() Config {
@@ -48,6 +52,8 @@ func (c Config) withDefaults() Config {
 	}
 	c.FirstPoll = cmp.Or(c.FirstPoll, 15*time.Second)
 	c.CheckBelow = cmp.Or(c.CheckBelow, 200_000_000)
+	c.ParkedRows = cmp.Or(c.ParkedRows, 100_000)
+	c.ParkedBytes = cmp.Or(c.ParkedBytes, 256<<20)
 	return c
 }
 
