@@ -357,6 +357,9 @@ func (r *Reconciler) follow(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("list unknown rows: %w", err)
 		}
+		if len(rows) == 0 {
+			r.forgo(id)
+		}
 		for _, row := range rows {
 			key := rowKey{row.Campaign, row.Seq, row.Gen}
 			present[key] = true
@@ -370,6 +373,16 @@ func (r *Reconciler) follow(ctx context.Context) error {
 	}
 	maps.DeleteFunc(r.trails, func(key rowKey, _ *trail) bool { return !present[key] })
 	return nil
+}
+
+// forgo looks after a campaign no more that does not run and has no unknown
+// rows: it gets none while it does not run.
+func (r *Reconciler) forgo(id campaign.ID) {
+	r.looking.Lock()
+	defer r.looking.Unlock()
+	if r.attention[id].FoundOnly {
+		delete(r.attention, id)
+	}
 }
 
 // attend makes a pass for the rows of one sender, if any is due.

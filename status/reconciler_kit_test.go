@@ -19,6 +19,8 @@ import (
 
 // book is a ledger of unknown rows in memory.
 type book struct {
+	listed int // how often unknown rows were asked for
+
 	mu        sync.Mutex
 	unknown   []campaign.UnknownRow
 	texts     map[int64]campaign.Message // by row
@@ -65,6 +67,7 @@ func (b *book) put(row campaign.UnknownRow, message campaign.Message) {
 func (b *book) UnknownRows(_ context.Context, id campaign.ID) ([]campaign.UnknownRow, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.listed++
 	var rows []campaign.UnknownRow
 	for _, row := range b.unknown {
 		if row.Campaign == id {

@@ -704,12 +704,20 @@ func TestOtherCampaignsAreOnlyFound(t *testing.T) {
 		simulate(t, func(l *lab) {
 			l.policy(policy)
 			l.cfg.Attention["cmp_1"] = status.Attention{Policy: policy, FoundOnly: true}
+			delete(l.cfg.Attention, "cmp_2")
 			l.lose(1, asha, "Hi Asha")
 			l.lose(2, "12015550150@c.us", "Hi Bob")
 			l.job("2", "12015550150@c.us", "Hi Bob", 10*time.Minute)
 			l.run(time.Hour)
 			if len(l.found) != 1 || len(l.returned) != 0 || len(l.assumed) != 0 {
 				t.Errorf("%s: found %d, returned %d, assumed %d", policy, len(l.found), len(l.returned), len(l.assumed))
+			}
+			l.unknown = nil // settled by hand
+			l.run(time.Minute)
+			asked := l.listed
+			l.run(time.Minute)
+			if asked == 0 || l.listed != asked {
+				t.Errorf("asked %d times for unknown rows of a campaign that has none", l.listed-asked)
 			}
 		})
 	}
