@@ -26,7 +26,7 @@ func TestParkedDeliveriesHaveABound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Close() //nolint:errcheck // it is thrown away
+			defer s.Close()
 			var list []campaign.Delivery
 			for i := range 12 {
 				list = append(list, campaign.Delivery{Key: fmt.Sprint(i), Name: "message.created", Body: make([]byte, 100)})

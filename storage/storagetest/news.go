@@ -428,9 +428,9 @@ func testQueuedOfSuppressed(t *testing.T, s *storage.Store) {
 	task := stage(t, s, seeded, 5)[0]
 	claimed := claim(t, s, seeded, task)
 	began := time.Now().Add(-time.Hour)
-	want := func(since time.Time, limit int, want ...int64) {
+	want := func(since time.Time, want ...int64) {
 		t.Helper()
-		list, err := s.QueuedOfSuppressed(ctx, since, limit)
+		list, err := s.QueuedOfSuppressed(ctx, since, 10)
 		must(t, err)
 		var got []int64
 		for _, row := range list {
@@ -444,28 +444,28 @@ func testQueuedOfSuppressed(t *testing.T, s *storage.Store) {
 			t.Errorf("found rows %v, want %v", got, want)
 		}
 	}
-	want(began, 10)
+	want(began)
 	decide(t, s, consent(seeded, 1, campaign.WishOut, newsTime), consent(seeded, 2, campaign.WishOut, newsTime), consent(seeded, 5, campaign.WishOut, newsTime))
 	fold(t, s, campaign.Folding{
 		Alias:   &campaign.ChatAlias{Alias: "alias@c.us", Chat: Chat(3)},
 		Consent: &campaign.Consent{Chat: "alias@c.us", Wish: campaign.WishOut, At: newsTime, Source: campaign.ConsentReply},
 	})
 	fold(t, s, campaign.Folding{Observation: observation(seeded, 2, campaign.StatusProcessing, newsTime)})
-	want(began, 10, 1, 2, 3)
-	want(time.Now().Add(time.Hour), 10)
+	want(began, 1, 2, 3)
+	want(time.Now().Add(time.Hour))
 	if list, err := s.QueuedOfSuppressed(ctx, began, 2); err != nil || len(list) != 2 {
 		t.Errorf("%d rows of at most 2 (%v)", len(list), err)
 	}
 
 	_, err := s.Settle(ctx, seeded.Accepted(task, claimed)) // it was on its way
 	must(t, err)
-	want(began, 10, 1, 2, 3, 5)
+	want(began, 1, 2, 3, 5)
 
 	if n, err := s.Withdraw(ctx, seeded.ID, []int64{1, 2}, "opted out"); err != nil || n != 2 {
 		t.Errorf("withdrew %d rows, want 2 (%v)", n, err)
 	}
 	decide(t, s, consent(seeded, 3, campaign.WishIn, newsTime.Add(time.Minute)))
-	want(began, 10, 5)
+	want(began, 5)
 }
 
 // observation is evidence as a Folding carries it.
