@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,7 +101,7 @@ func (t *terminal) senderTable(views []app.SenderView) error {
 			if !v.Phone.Seen.IsZero() {
 				seen = v.Phone.Seen.Format(time.RFC3339)
 			}
-			_, err := fmt.Fprintf(t.out, format, v.Sender, v.Phone.Word(), seen, v.Pace.Rate, capUse(v.UsedHour, v.LeftHour), capUse(v.UsedDay, v.LeftDay),
+			_, err := fmt.Fprintf(t.out, format, v.Sender, v.Phone.Word(), seen, rateOf(v), capUse(v.UsedHour, v.LeftHour), capUse(v.UsedDay, v.LeftDay),
 				percent(v.LastDay.Failure), percent(v.LastDay.OptOut), depth(v.Queue), kept(v))
 			if err != nil {
 				return err
@@ -115,7 +116,7 @@ func (t *terminal) senderTable(views []app.SenderView) error {
 		if !v.Phone.Seen.IsZero() {
 			seen = long(time.Since(v.Phone.Seen)) + " ago"
 		}
-		t.write(aligned, format, v.Sender, v.Phone.Word(), seen, v.Pace.Rate.String(), capUse(v.UsedHour, v.LeftHour), capUse(v.UsedDay, v.LeftDay),
+		t.write(aligned, format, v.Sender, v.Phone.Word(), seen, rateOf(v), capUse(v.UsedHour, v.LeftHour), capUse(v.UsedDay, v.LeftDay),
 			percent(v.LastDay.Failure), percent(v.LastDay.OptOut), depth(v.Queue), campaignsOf(v))
 	}
 	if err := aligned.Flush(); err != nil {
@@ -179,3 +180,6 @@ func kept(v app.SenderView) string {
 	}
 	return strings.Join(words, "; ")
 }
+
+// rateOf is the pace a sender has; "-" while no campaign gives it one.
+func rateOf(v app.SenderView) string { return cmp.Or(v.Pace.Rate.String(), "-") }

@@ -138,7 +138,7 @@ func testRetry(t *testing.T, s *storage.Store) {
 	} {
 		wantStatus(t, s, seeded, seq, want)
 	}
-	if r := row(t, s, seeded, 1); r.FailReason != "" || r.FailClass != "" || r.Detail != "" || r.Attempt != 0 || !r.FailedAt.IsZero() {
+	if r := row(t, s, seeded, 1); r.FailReason != "" || r.FailClass != "" || r.Detail != "" || r.Attempt != 1 || !r.FailedAt.IsZero() {
 		t.Errorf("a row to be sent again: %+v", r)
 	}
 	c, err := s.Campaign(ctx, seeded.ID)
