@@ -123,8 +123,12 @@ func statusLine(v app.CampaignView) string {
 		rows int64
 		word string
 	}{
-		{v.OnTheWay(), "on the way"}, {v.FailedCount(), "failed"}, {v.UnknownCount(), "unknown"}, {v.AssumedCount(), "assumed sent"},
-		{v.SkippedCount(), "skipped"}, {v.CanceledCount(), "canceled"},
+		{v.OnTheWay(), "on the way"},
+		{v.FailedCount(), "failed"},
+		{v.UnknownCount(), "unknown"},
+		{v.AssumedCount(), "assumed sent"},
+		{v.SkippedCount(), "skipped"},
+		{v.CanceledCount(), "canceled"},
 	} {
 		if count.rows > 0 {
 			words = append(words, comma(count.rows)+" "+count.word)

@@ -87,13 +87,10 @@ func (e *engine) tell(ctx context.Context) {
 	if a.notices != nil {
 		return
 	}
-	secret, err := notices.LoadSecret(e.app.dir)
-	if err == nil {
-		a.notices, err = notices.New(notices.Config{
-			Outbox: e.store, Marks: e.store, Secret: secret, AllowPrivate: e.app.cfg.Notify.AllowPrivate, Speed: e.app.cfg.speed(), Logger: e.log,
-		})
-	}
+	var err error
+	a.notices, err = e.app.noticeSender()
 	if err != nil {
+		a.notices = nil
 		e.log.WarnContext(ctx, "notices are not delivered for now, they wait", "err", err)
 		return
 	}

@@ -1,9 +1,6 @@
 package app
 
-import (
-	"github.com/herald-campaigns/herald/campaign"
-	"github.com/herald-campaigns/herald/internal/notices"
-)
+import "github.com/herald-campaigns/herald/internal/notices"
 
 // noticeSender delivers the notices of this data directory: Run it beside the
 // engine, Poke it when something has changed, Drain it at the end of a run. In
@@ -13,11 +10,7 @@ func (a *App) noticeSender() (*notices.Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := notices.Config{
-		Outbox: a.store, Marks: a.store, Secret: secret, AllowPrivate: a.cfg.Notify.AllowPrivate, Logger: a.log,
-	}
-	if a.cfg.Mode == campaign.ModeSandbox {
-		config.Speed = a.cfg.Sandbox.Speed
-	}
-	return notices.New(config)
+	return notices.New(notices.Config{
+		Outbox: a.store, Marks: a.store, Secret: secret, AllowPrivate: a.cfg.Notify.AllowPrivate, Speed: a.cfg.speed(), Logger: a.log,
+	})
 }
