@@ -458,3 +458,23 @@ func TestManyResumesAreOne(t *testing.T) {
 	s.until(id, isIn(campaign.StateCompleted))
 	s.end()
 }
+
+// TestServiceTakesUpWhileTheAPIIsAway: it goes on by itself when it is back,
+// with nobody there to start it again.
+func TestServiceTakesUpWhileTheAPIIsAway(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	file := th.campaign("slow", 1, 60, "pace: { rate: 20/s, in_flight: 1 }\n")
+	s := th.serve()
+	id := s.start(file)
+	s.until(id, func(v CampaignView) bool { return v.Waiting() < 58 })
+	s.end()
+	th.api.down()
+	s = th.serve()
+	defer s.end()
+	if s.info.Campaigns != 1 {
+		t.Errorf("took up %d campaigns", s.info.Campaigns)
+	}
+	th.api.up()
+	s.until(id, isIn(campaign.StateCompleted))
+}
