@@ -1,6 +1,9 @@
 package campaign
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Wish is what the words of a message ask for.
 type Wish string
@@ -32,9 +35,18 @@ type Consent struct {
 	Wish     Wish // WishOut or WishIn
 	At       time.Time
 	Source   ConsentSource
-	Reason   string // for people, in their words; ≤ 200 bytes
+	Reason   string // for people, in their words; ≤ 200 bytes; see Unsaid
 	Campaign ID     // whose message it answered; "" when none
 	Seq      int64
+}
+
+// Unsaid is the reason of a decision that nobody gave one for: where it came
+// from, in parentheses, so that it is never taken for what somebody said.
+func Unsaid(from string) string { return "(" + from + ")" }
+
+// Said says whether the reason is one that somebody gave.
+func (c Consent) Said() bool {
+	return c.Reason != "" && (!strings.HasPrefix(c.Reason, "(") || !strings.HasSuffix(c.Reason, ")"))
 }
 
 // Newer says whether c takes the place of other.

@@ -46,5 +46,5 @@ type Tracked struct {
 	UniqueID string // may be empty: then only the job list can tell
 	Status   Status
 	QueuedAt time.Time
-	Polls    int // how often it was asked for already
+	Polls    int // how often it was asked for already; of one that was taken back, its Recall
 }

@@ -17,8 +17,6 @@ import (
 const (
 	maxNameLength  = 200
 	maxSenders     = 500
-	maxBurst       = 1000
-	maxCap         = 10_000_000
 	minPollOptions = 2
 	maxPollOptions = 12
 	minVariants    = 2
@@ -359,11 +357,11 @@ func (f *fileReader) poll(s section) *PollTemplate {
 func (f *fileReader) pace(s section) Pace {
 	return Pace{
 		Rate:     f.rate(s),
-		Burst:    s.count("burst", maxBurst),
+		Burst:    s.count("burst", MaxBurst),
 		Jitter:   f.jitter(s),
 		InFlight: s.count("in_flight", MaxInFlight),
-		Hourly:   s.count("hourly", maxCap),
-		Daily:    s.count("daily", maxCap),
+		Hourly:   s.count("hourly", MaxCap),
+		Daily:    s.count("daily", MaxCap),
 	}
 }
 

@@ -28,6 +28,14 @@ type Observation struct {
 	// zero. A settled row is never asked for again, whatever it says.
 	NextPoll time.Time
 
+	// AskedAs is what the row was when it was asked for; "" when nobody asked. A
+	// row whose message was taken back since has a schedule of its own.
+	AskedAs Status
+
+	// Unanswered says that the provider was asked and did not answer, which says
+	// nothing about the message.
+	Unanswered bool
+
 	// Former says that the evidence is about an earlier attempt that was given
 	// up (Located.Former). Then only proof that the message went out counts: the
 	// row has been sent again since, or is about to be.
@@ -56,6 +64,7 @@ const (
 	EventImported  EventKind = "imported"  // an import was completed
 	EventDiscarded EventKind = "discarded" // an unfinished import was taken back
 	EventResolved  EventKind = "resolved"  // unknown rows were settled by proof, policy or person
+	EventResent    EventKind = "resent"    // unknown rows wait again without proof that they were not taken
 	EventHeld      EventKind = "held"      // sending stopped by itself: disk, phone
 	EventReleased  EventKind = "released"  // a hold is over; of a sender's, Detail begins as its EventHeld, up to ": "
 	EventRestored  EventKind = "restored"  // a restored copy of the ledger was noticed, or confirmed

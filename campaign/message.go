@@ -61,11 +61,13 @@ type Poll struct {
 }
 
 // Kind is the kind of the message.
-func (m Message) Kind() Kind {
+func (m Message) Kind() Kind { return kindOfParts(m.Poll != nil, m.Media != nil) }
+
+func kindOfParts(poll, media bool) Kind {
 	switch {
-	case m.Poll != nil:
+	case poll:
 		return KindPoll
-	case m.Media != nil:
+	case media:
 		return KindMedia
 	default:
 		return KindText

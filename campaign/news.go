@@ -101,8 +101,12 @@ type Ballots struct {
 // Ballot is what one voter has chosen.
 type Ballot struct {
 	Voter   ChatID
-	Options []string // empty: withdrawn
-	At      time.Time
+	Options []string  // empty: withdrawn
+	At      time.Time // zero when not told
+	// Stop is the option that asks for no more messages, of a vote without a time;
+	// ≤ 200 bytes. It opts the voter out from when the vote was first seen to stand;
+	// of a vote with a time that is for a Consent to say.
+	Stop string
 }
 
 // PhoneNews is the state of one of our phones. It is a reason to look, not a

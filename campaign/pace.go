@@ -48,6 +48,13 @@ type Pace struct {
 // recipients unknown than a person can look through.
 const MaxInFlight = 64
 
+// MaxBurst and MaxCap bound Pace.Burst and its two caps: what is more is no
+// limit any more, and most likely a typing mistake.
+const (
+	MaxBurst = 1000
+	MaxCap   = 10_000_000
+)
+
 // DefaultPace is safe for an ordinary WhatsApp number (dossier §12): a gap of
 // about 15 s spread by half, at most 150 an hour and 200 a day.
 func DefaultPace() Pace {

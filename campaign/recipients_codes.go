@@ -32,6 +32,7 @@ const (
 	csvEncodingUnknown = "E_CSV_ENCODING_UNKNOWN"
 	csvCountryUnknown  = "E_CSV_COUNTRY_UNKNOWN"
 	csvTooManyBad      = "E_CSV_TOO_MANY_BAD"
+	csvNobodyLeft      = "E_CSV_NOBODY_LEFT"
 	csvSheetMissing    = "E_XLSX_SHEET_MISSING"
 
 	// About one row: it is skipped and goes into the rejects file.
@@ -57,7 +58,7 @@ func RecipientCodes() []string {
 		csvNotFound, csvUnreadable, csvDirectory, csvEmpty, csvArchive, csvBinary, csvTooLarge, csvTooManyRows,
 		csvTooManyColumns, csvRecordTooLarge, csvQuoteUnclosed, csvQuoteMisplaced, csvHeaderEmpty,
 		csvHeaderDuplicate, csvHeaderDamaged, csvColumnMissing, csvColumnMapping, csvDelimiter,
-		csvEncodingUnknown, csvCountryUnknown, csvTooManyBad, csvSheetMissing,
+		csvEncodingUnknown, csvCountryUnknown, csvTooManyBad, csvNobodyLeft, csvSheetMissing,
 		csvColumns, csvQuote, csvControl, csvEncoding, csvFieldTooLarge,
 		csvPhoneEmpty, csvPhoneScientific, csvPhoneLength, csvPhoneCountry, csvPhoneNoCountry, csvPhoneInvalid,
 		csvChatUnsupported, csvDuplicate,

@@ -166,18 +166,40 @@ var addressNames = []struct {
 	{AddressPhone, "cell_phone"},
 	{AddressPhone, "cellphone"},
 	{AddressPhone, "msisdn"},
+	{AddressPhone, "handynummer"},
+	{AddressPhone, "mobilnummer"},
+	{AddressPhone, "mobilfunknummer"},
+	{AddressPhone, "mobiltelefon"},
 	{AddressPhone, "telephone"},
 	{AddressPhone, "tel"},
 	{AddressPhone, "phone_no"},
 	{AddressPhone, "mobile_no"},
 	{AddressPhone, "contact_number"},
 	{AddressPhone, "contact_no"},
-	{AddressPhone, "telefono"},
-	{AddressPhone, "telefone"},
 	{AddressPhone, "celular"},
 	{AddressPhone, "movil"},
+	{AddressPhone, "telemovel"},
+	{AddressPhone, "cellulare"},
+	{AddressPhone, "portable"},
+	{AddressPhone, "gsm"},
 	{AddressPhone, "handy"},
+	{AddressPhone, "mobil"},
+	{AddressPhone, "handphone"},
+	{AddressPhone, "ponsel"},
+	{AddressPhone, "hp"},
+	{AddressPhone, "no_hp"},
+	{AddressPhone, "nomor_hp"},
+	{AddressPhone, "wa"},
+	{AddressPhone, "no_wa"},
+	{AddressPhone, "nomor_wa"},
+	{AddressPhone, "mobail"},
+	{AddressPhone, "telefono"},
+	{AddressPhone, "telefone"},
 	{AddressPhone, "telefon"},
+	{AddressPhone, "telefonnummer"},
+	{AddressPhone, "rufnummer"},
+	{AddressPhone, "telepon"},
+	{AddressPhone, "telp"},
 	{AddressPhone, "number"},
 	{AddressChat, "chat_id"},
 	{AddressChat, "chatid"},
@@ -185,7 +207,12 @@ var addressNames = []struct {
 }
 
 // addressWords are parts of a header that hint at numbers of people.
-var addressWords = []string{"whatsapp", "phone", "mobile", "msisdn", "telephone", "cell", "tel"}
+var addressWords = []string{
+	"whatsapp", "phone", "mobile", "msisdn",
+	"handynummer", "mobilnummer", "handynr", "mobilnr", "handy", "mobil", "mobiltelefon", "movil", "celular", "telemovel", "cellulare", "portable",
+	"handphone", "ponsel", "mobail",
+	"telephone", "cell", "tel", "telefon", "telefonnummer", "telefonnr", "rufnummer", "telefono", "telefone", "telepon", "telp",
+}
 
 // guessAddress finds the address column by its header; -1 when none fits. A
 // table of one column has no other choice.

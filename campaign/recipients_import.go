@@ -34,8 +34,8 @@ type ImportOptions struct {
 	// Examine, if any, has a last look at every sound row, in file order: a
 	// problem skips the row as template_error.
 	Examine func(*Recipient) (*Problem, error)
-	// Rejects, if any, gets every skipped row but those that are left out: there
-	// is nothing to mend about them. The import does not close it.
+	// Rejects, if any, gets every skipped row but duplicates and those that are
+	// left out: there is nothing to mend about them. The import does not close it.
 	Rejects *RejectsWriter
 
 	BatchRows  int                  // rows per call of the sink; default 5000
@@ -307,7 +307,7 @@ func (m *importer) take(rec Record, chat ChatID, problem *Problem, left map[Chat
 		row.Status, row.Detail = StatusSkipped, problem.What
 		m.summary.Skipped[row.SkipReason]++
 		m.groups.add(*problem)
-		if m.options.Rejects != nil {
+		if m.options.Rejects != nil && row.SkipReason != SkipDuplicate {
 			if err := m.options.Rejects.Add(rec, *problem); err != nil {
 				return err
 			}

@@ -68,8 +68,8 @@ func TestSomeAreLeftOut(t *testing.T) {
 	if s.LeftOut() != counts[SkipHoldout]+2 {
 		t.Errorf("left out %d", s.LeftOut())
 	}
-	if lines := strings.Count(got.rejects, "\n"); lines != 3 {
-		t.Errorf("rejects, want a header, the duplicate and the bad row:\n%s", got.rejects)
+	if lines := strings.Count(got.rejects, "\n"); lines != 2 {
+		t.Errorf("rejects, want a header and the bad row:\n%s", got.rejects)
 	}
 	if s.Rows != int64(len(got.rows)) {
 		t.Errorf("%d of %d rows are in the ledger", len(got.rows), s.Rows)
@@ -81,7 +81,12 @@ func TestNobodyIsLeftToWriteTo(t *testing.T) {
 	s := ImportSummary{Number: 1, Rows: 5, Skipped: map[SkipReason]int64{SkipExcluded: 4, SkipOptedOut: 1}}
 	err := s.TooBad(true)
 	var bad *InputError
-	if !errors.As(err, &bad) || !strings.Contains(bad.Problems[0].What, "none of the 5 rows gets a message: 4 excluded, 1 opted_out") {
+	one := ImportSummary{Number: 1, Rows: 3, Skipped: map[SkipReason]int64{SkipExcluded: 2, SkipInvalidPhone: 1}}
+	var mixed *InputError
+	if !errors.As(one.TooBad(true), &mixed) || mixed.Problems[0].Code != csvNobodyLeft || !strings.Contains(mixed.Problems[0].What, "2 excluded, 1 bad") {
+		t.Errorf("one bad row beside those left out: %v", mixed)
+	}
+	if !errors.As(err, &bad) || bad.Problems[0].Code != csvNobodyLeft || !strings.Contains(bad.Problems[0].What, "none of the 5 rows gets a message: 4 excluded, 1 opted_out") {
 		t.Errorf("%v", err)
 	}
 }

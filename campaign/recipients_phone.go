@@ -132,7 +132,7 @@ func (p *AddressParser) parse(cell string, shortcut bool) (ChatID, *Problem) {
 		return "", problem
 	}
 	if len(number) < minE164 || len(number) > maxE164 {
-		return "", lengthProblem(cell, digits)
+		return "", lengthProblem(cell, digits, "")
 	}
 	return PersonChat(number), nil
 }
@@ -252,7 +252,7 @@ func (p *AddressParser) international(cell, digits string) (string, *Problem) {
 		if errors.Is(err, phonenumbers.ErrInvalidCountryCode) {
 			return "", problemAt(cell, csvPhoneCountry, "no country has this country code", "check the first digits behind the +")
 		}
-		return "", lengthProblem(cell, digits)
+		return "", lengthProblem(cell, digits, withCode)
 	}
 	if p.plausible(n) {
 		return e164(n), nil
@@ -260,13 +260,17 @@ func (p *AddressParser) international(cell, digits string) (string, *Problem) {
 	if possible := phonenumbers.IsPossibleNumberWithReason(n); possible == phonenumbers.INVALID_COUNTRY_CODE {
 		return "", problemAt(cell, csvPhoneCountry, "no country has this country code", "check the first digits behind the +")
 	}
-	return "", lengthProblem(cell, digits)
+	return "", lengthProblem(cell, digits, withCode)
 }
 
 // national reads digits that stand without + or 00.
 func (p *AddressParser) national(cell, digits string) (string, *Problem) {
 	if len(digits) < 5 {
-		return "", lengthProblem(cell, digits)
+		where := ""
+		if p.home != "" {
+			where = " in " + p.home
+		}
+		return "", lengthProblem(cell, digits, where)
 	}
 	if p.home == "" {
 		if number, ok := p.knownAbroad(digits); ok && len(digits) >= 12 {
@@ -292,8 +296,7 @@ func (p *AddressParser) national(cell, digits string) (string, *Problem) {
 	if err == nil && p.plausible(n) {
 		return e164(n), nil
 	}
-	problem := lengthProblem(cell, digits)
-	problem.What = fmt.Sprintf("%d digits do not make a phone number in %s", len(digits), p.home)
+	problem := lengthProblem(cell, digits, " in "+p.home)
 	problem.Fix = "check the number; one from another country needs + and its country code"
 	return "", problem
 }
@@ -340,8 +343,13 @@ func e164(n *phonenumbers.PhoneNumber) string {
 	return strings.TrimPrefix(phonenumbers.Format(n, phonenumbers.E164), "+")
 }
 
-func lengthProblem(cell, digits string) *Problem {
-	return problemAt(cell, csvPhoneLength, fmt.Sprintf("%d digits do not make a phone number there", len(digits)),
+// withCode says where digits with a country code make no number.
+const withCode = " with this country code"
+
+// lengthProblem is about digits that make no number, for instance in the country
+// that was named.
+func lengthProblem(cell, digits, where string) *Problem {
+	return problemAt(cell, csvPhoneLength, fmt.Sprintf("%d digits do not make a phone number%s", len(digits), where),
 		"check for a missing or an extra digit, or a missing area code")
 }
 

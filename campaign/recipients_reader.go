@@ -369,6 +369,17 @@ func (r *Reader) AddressColumn() (index int, kind AddressKind, guessed bool) {
 	return r.table.address, r.table.kind, r.table.chosen
 }
 
+// Column finds a column by its header, without regard to case, or by its
+// variable name. field is what named it.
+func (r *Reader) Column(field, name string) (int, error) {
+	if i := r.table.column(name); i >= 0 {
+		return i, nil
+	}
+	p := r.table.missing(0, field, name)
+	p.File = r.file
+	return -1, Reject(p)
+}
+
 // Blank is how many rows without any text were passed over so far.
 func (r *Reader) Blank() int64 { return r.blank }
 

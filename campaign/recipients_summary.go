@@ -79,7 +79,8 @@ func (s ImportSummary) leftOutWords() string {
 
 // TooBad refuses a file in which more than 5 % of the rows are bad, unless
 // skipInvalid, and one in which all are, in any case. The *InputError lists
-// the problems by group.
+// the problems by group. A file of good rows that are all left out is refused
+// with a code of its own.
 func (s ImportSummary) TooBad(skipInvalid bool) error {
 	bad := s.Bad()
 	// A delta may well hold nobody new; a campaign must have somebody.
@@ -88,8 +89,12 @@ func (s ImportSummary) TooBad(skipInvalid bool) error {
 		return nil
 	}
 	head := Problem{Code: csvTooManyBad, File: s.File}
-	if left := s.LeftOut(); all && left > 0 && bad == 0 {
-		head.What = fmt.Sprintf("none of the %d rows gets a message: %s", s.Rows, s.leftOutWords())
+	if left := s.LeftOut(); all && left > 0 {
+		words := s.leftOutWords()
+		if bad > 0 {
+			words += fmt.Sprintf(", %d bad", bad)
+		}
+		head.Code, head.What = csvNobodyLeft, fmt.Sprintf("none of the %d rows gets a message: %s", s.Rows, words)
 		head.Fix = "check `only`, `holdout` and the file itself"
 	} else if all {
 		head.What = fmt.Sprintf("none of the %d rows can be sent to", s.Rows)

@@ -58,6 +58,9 @@ type Template struct {
 	LinkPreview *bool          `yaml:"link_preview" json:"link_preview,omitempty"` // nil means the provider's default, on
 }
 
+// Kind is the kind that the message will be of.
+func (t Template) Kind() Kind { return kindOfParts(t.Poll != nil, t.Media != nil) }
+
 // MediaTemplate is an attachment before it is rendered. URL or File, not both.
 type MediaTemplate struct {
 	Type     MediaType `yaml:"type" json:"type"`

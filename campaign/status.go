@@ -16,7 +16,7 @@ const (
 	StatusDelivered  Status = "delivered"  // on the recipient's device
 	StatusRead       Status = "read"       // seen, where read receipts are on
 	StatusFailed     Status = "failed"     // has a FailReason
-	StatusCanceled   Status = "canceled"   // the campaign was canceled before it was sent
+	StatusCanceled   Status = "canceled"   // its campaign was canceled, or its person opted out, before it went out
 )
 
 // Statuses lists every status in the order reports show them.
@@ -48,6 +48,14 @@ func (s Status) Merge(next Status) Status {
 
 // Evident says whether the status can only be had from the provider.
 func (s Status) Evident() bool { return rank[s] > 0 }
+
+// Out says whether the status proves that the message went out.
+func (s Status) Out() bool { return rank[s] >= rank[StatusSent] }
+
+// TakenBack says whether a row of this status with this queue id had been
+// accepted, and its message was then taken back out of the provider's queue: its
+// campaign was canceled, or its person opted out.
+func (s Status) TakenBack(queueID string) bool { return s == StatusCanceled && queueID != "" }
 
 // Waiting says whether the recipient still waits for its send. Users see the
 // two statuses as one.

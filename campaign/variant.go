@@ -1,6 +1,9 @@
 package campaign
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Variant is one of several messages of a campaign. In the campaign file the
 // keys of its message stand beside name and weight.
@@ -39,6 +42,23 @@ func (s Spec) Messages() []Variant {
 		return s.Variants
 	}
 	return []Variant{{Weight: 1, Message: s.Message}}
+}
+
+// PollOptions are the options of all polls of the campaign, each once, as the
+// file has them.
+func (s Spec) PollOptions() []string {
+	var all []string
+	for _, v := range s.Messages() {
+		if v.Message.Poll == nil {
+			continue
+		}
+		for _, option := range v.Message.Poll.Options {
+			if !slices.Contains(all, option) {
+				all = append(all, option)
+			}
+		}
+	}
+	return all
 }
 
 // PollIDOf is the id that every copy of a variant's poll carries: the

@@ -24,14 +24,21 @@ func (w Where) String() string {
 }
 
 // Variants are the variants that the expression names, as it writes them.
-func (w Where) Variants() []string {
-	var names []string
+func (w Where) Variants() []string { return w.arguments(variantWord) }
+
+// Options are the options of a poll that the expression names, as it writes
+// them.
+func (w Where) Options() []string { return w.arguments(votedWord) }
+
+// arguments are what stands behind a word, in the order of the expression.
+func (w Where) arguments(word string) []string {
+	var list []string
 	var walk func(clause)
 	walk = func(c clause) {
 		switch c := c.(type) {
 		case term:
-			if c.word.name == variantWord {
-				names = append(names, c.argument)
+			if c.word.name == word && c.argued {
+				list = append(list, c.argument)
 			}
 		case negation:
 			walk(c.of)
@@ -42,11 +49,14 @@ func (w Where) Variants() []string {
 		}
 	}
 	walk(w.root)
-	return names
+	return list
 }
 
-// variantWord is the word that names a variant.
-const variantWord = "variant"
+// The words that name something of the campaign itself.
+const (
+	variantWord = "variant"
+	votedWord   = "voted"
+)
 
 // clause is a part of an expression.
 type clause interface {
@@ -156,13 +166,13 @@ func whereWords() []whereWord {
 		plain("accepted", func(r *Recipient) bool {
 			return r.Status.Evident() && (r.Status != StatusFailed || r.FailReason == FailProvider)
 		}),
-		plain("sent", func(r *Recipient) bool { return rank[r.Status] >= rank[StatusSent] }),
+		plain("sent", func(r *Recipient) bool { return r.Status.Out() }),
 		plain("delivered", func(r *Recipient) bool { return rank[r.Status] >= rank[StatusDelivered] }),
 		plain("read", func(r *Recipient) bool { return r.Status == StatusRead }),
 		plain("failed", func(r *Recipient) bool { return r.Status == StatusFailed }),
 		plain("retryable", func(r *Recipient) bool { return r.Status == StatusFailed && r.FailClass == FailTransient }),
 		plain("replied", func(r *Recipient) bool { return r.Replies > 0 }),
-		{name: "voted", argument: mayArgue, shown: "voted 'Yes'", match: func(r *Recipient, option string, argued bool) bool {
+		{name: votedWord, argument: mayArgue, shown: "voted 'Yes'", match: func(r *Recipient, option string, argued bool) bool {
 			if !argued {
 				return !r.VotedAt.IsZero()
 			}

@@ -295,3 +295,21 @@ func TestWhereVariants(t *testing.T) {
 		t.Errorf("everybody names %q", names)
 	}
 }
+
+// TestWhereOptions names the options of a poll that an expression asks for.
+func TestWhereOptions(t *testing.T) {
+	t.Parallel()
+	for expression, want := range map[string][]string{
+		"voted":       nil,
+		"voted 'Yes'": {"Yes"},
+		"not (voted 'Yes' or replied) and (variant A or not voted 'I''m in')": {"Yes", "I'm in"},
+	} {
+		where, err := campaign.ParseWhere(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := where.Options(); !slices.Equal(got, want) {
+			t.Errorf("%q names %q, want %q", expression, got, want)
+		}
+	}
+}
