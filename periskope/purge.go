@@ -17,8 +17,8 @@ const maxPurge = 100
 // The provider purges every job of every queue when a request names none, so
 // an empty list is refused, and an answer that is not about exactly named jobs
 // (mode other than queue_ids, or a job that was not asked for) ends the call
-// with a *ResponseError: someone must look at the queue. With an error the
-// jobs purged until then are returned too.
+// with a *ResponseError of ReasonEcho: someone must look at the queue before it is
+// called again. With an error the jobs purged until then are returned too.
 func (c *Client) PurgeQueue(ctx context.Context, phone string, queueIDs []string) ([]string, error) {
 	const op = "purge jobs"
 	if err := needPhone(op, phone); err != nil {
@@ -60,6 +60,9 @@ func (c *Client) purge(ctx context.Context, op, phone string, ids []string) ([]s
 	echo, meta, err := get(ctx, c, request, decodeOne[wirePurge])
 	if err != nil {
 		return nil, err
+	}
+	if !bool(echo.Purged) && echo.Mode == "queue_ids" && len(echo.QueueIDs) == 0 {
+		return nil, nil // none of them is in the queue
 	}
 	foreign := slices.ContainsFunc(echo.QueueIDs, func(id string) bool { return !slices.Contains(ids, id) })
 	if foreign || !bool(echo.Purged) || echo.Mode != "queue_ids" {

@@ -257,10 +257,15 @@ func TestPurgeQueueNamesEveryJob(t *testing.T) {
 			}
 		})
 	}
+	gone, err := newClient(t, newRecorder(http.StatusOK, `{"purged":false,"mode":"queue_ids","queue_ids":[]}`).ServeHTTP).
+		PurgeQueue(t.Context(), testPhone, []string{"a"})
+	if len(gone) != 0 || err != nil {
+		t.Errorf("of a job that is not in the queue: %v, %v", gone, err)
+	}
 	for name, body := range map[string]string{
 		"everything":  `{"purged":true,"mode":"all"}`,
 		"foreign job": `{"purged":true,"mode":"queue_ids","queue_ids":["a","b"]}`,
-		"not purged":  `{"purged":false,"mode":"queue_ids","queue_ids":[]}`,
+		"not purged":  `{"purged":false,"mode":"queue_ids","queue_ids":["a"]}`,
 		"silence":     ``,
 	} {
 		t.Run("answered: "+name, func(t *testing.T) {

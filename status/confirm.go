@@ -40,7 +40,7 @@ func (b *Inbox) runConfirm(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := b.ConfirmRound(ctx); err != nil && ctx.Err() == nil {
 			b.log.DebugContext(ctx, "failures wait to be confirmed", "err", err)
-			rest(ctx, b.cfg.Idle)
+			rest(ctx, b.cfg.Idle, nil)
 			continue
 		}
 		select {

@@ -99,6 +99,7 @@ func (tl *tale) row(random *rand.Rand, m *mailroom, seq int64) {
 // one for stopping: the others are not told by anything but their event.
 func (tl *tale) votes(random *rand.Rand, seq int64, final map[string]any, at func(int) time.Time) map[string]any {
 	cast, last, since := random.IntN(4), "", time.Time{}
+	told := seq%2 == 1 // of every second poll the votes come without times, and it says when they last changed
 	for i := range cast {
 		results := map[string]any{}
 		options := []string{"Yes", "No", ""}
@@ -111,11 +112,23 @@ func (tl *tale) votes(random *rand.Rand, seq int64, final map[string]any, at fun
 		}
 		if option != "" {
 			results[option] = map[string]any{string(storagetest.Chat(seq)): stampOf(since)}
+			if !told {
+				results = map[string]any{string(storagetest.Chat(seq)): []string{option}}
+			}
+		}
+		updated := at(10 + i)
+		if !told && !since.IsZero() {
+			updated = since
 		}
 		poll := with(cloneOf(final), map[string]any{
-			"poll_info": map[string]any{"pollOptions": []string{"Yes", "No", "Stop"}}, "poll_results": results, "updated_at": stampOf(at(10 + i)),
+			"poll_info": map[string]any{"pollOptions": []string{"Yes", "No", "Stop"}}, "poll_results": results, "updated_at": stampOf(updated),
 		})
 		tl.add("message.updated", poll, random.IntN(2))
+		if !told && i == cast-1 { // the last vote is seen again and again, and no new one
+			for again := range 3 {
+				tl.add("message.ack.updated", with(cloneOf(poll), map[string]any{"updated_at": stampOf(at(14 + again))}), again%2)
+			}
+		}
 		if i == cast-1 {
 			return poll
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -265,15 +266,17 @@ func (r *reading) alias(chat campaign.ChatID) *campaign.ChatAlias {
 
 // ballots makes foldings of the votes on our poll. Whoever chose an option that
 // asks for no more messages has opted out; a vote never opts in, and one that
-// is withdrawn takes no opt-out back.
+// is withdrawn takes no opt-out back. Of a vote without a time a look says only
+// that it stands: since when, the ledger knows from the looks before.
 func (d *Desk) ballots(r *reading) {
 	b := r.news.Ballots
 	if b == nil {
 		return
 	}
 	located := campaign.LocatedBallots{Campaign: r.at.Campaign, Seq: r.at.Seq, Ballots: *b}
+	located.Votes = slices.Clone(b.Votes)
 	r.foldings = append(r.foldings, campaign.Folding{Ballots: &located})
-	for _, vote := range b.Votes {
+	for i, vote := range b.Votes {
 		if vote.Voter.Number() == string(r.news.Sender) {
 			continue // our own phone can vote, too
 		}
@@ -281,12 +284,13 @@ func (d *Desk) ballots(r *reading) {
 			if d.cfg.Words.Of(option) != campaign.WishOut {
 				continue
 			}
+			if vote.At.IsZero() {
+				located.Votes[i].Stop = reason(option)
+				break
+			}
 			consent := campaign.Consent{
 				Chat: vote.Voter, Wish: campaign.WishOut, At: vote.At, Source: campaign.ConsentVote, Reason: reason(option),
 				Campaign: r.at.Campaign, Seq: r.at.Seq,
-			}
-			if consent.At.IsZero() {
-				consent.At = b.AsOf
 			}
 			if !r.at.Chat.IsGroup() {
 				consent.Chat = r.at.Chat

@@ -146,37 +146,16 @@ func (b *Inbox) Run(ctx context.Context) {
 	var confirming sync.WaitGroup
 	confirming.Go(func() { b.runConfirm(ctx) })
 	defer confirming.Wait()
-	failing := false
+	trouble := complaint{log: b.log, work: "reading webhook deliveries"}
 	for ctx.Err() == nil {
 		n, err := b.Round(ctx)
+		trouble.hear(ctx, err)
 		switch {
-		case ctx.Err() != nil:
-		case err != nil && !failing:
-			b.log.WarnContext(ctx, "webhook deliveries wait, will try again until it works", "err", err)
 		case err != nil:
-			b.log.DebugContext(ctx, "webhook deliveries still wait", "err", err)
-		case failing:
-			b.log.WarnContext(ctx, "webhook deliveries are folded again")
+			rest(ctx, b.cfg.Idle, nil)
+		case n == 0:
+			rest(ctx, b.cfg.Idle, b.poked)
 		}
-		failing = err != nil
-		if n == 0 || err != nil {
-			b.pause(ctx, err != nil)
-		}
-	}
-}
-
-// pause waits for deliveries or the next look; after trouble, only for that.
-func (b *Inbox) pause(ctx context.Context, trouble bool) {
-	if trouble {
-		rest(ctx, b.cfg.Idle)
-		return
-	}
-	timer := time.NewTimer(b.cfg.Idle)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-b.poked:
-	case <-timer.C:
 	}
 }
 

@@ -32,11 +32,13 @@ var mailTime = time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
 type shelfLedger struct {
 	*storage.Store
 
-	// broken says which foldings fail.
-	broken func(campaign.Folding) bool
-	polls  []campaign.PollWatch
-	noNote bool            // nothing can be withdrawn
-	kept   map[string]bool // ids of inbound messages that were written
+	// broken says which foldings fail, and brokenBy with what; nil: the ledger
+	// does not take them.
+	broken   func(campaign.Folding) bool
+	brokenBy error
+	polls    []campaign.PollWatch
+	noNote   bool            // nothing can be withdrawn
+	kept     map[string]bool // ids of inbound messages that were written
 }
 
 // PollWatches is what the test says: the campaign of these tests sends no poll.
@@ -45,16 +47,16 @@ func (l *shelfLedger) PollWatches(_ context.Context, _ campaign.ID, after int64,
 	return list[:min(limit, len(list))], nil
 }
 
-func (l *shelfLedger) Withdraw(ctx context.Context, id campaign.ID, seqs []int64, detail string) (int64, error) {
+func (l *shelfLedger) Withdraw(ctx context.Context, id campaign.ID, queueIDs []string) (int64, error) {
 	if l.noNote {
 		return 0, fmt.Errorf("this cannot be noted")
 	}
-	return l.Store.Withdraw(ctx, id, seqs, detail)
+	return l.Store.Withdraw(ctx, id, queueIDs)
 }
 
 func (l *shelfLedger) Fold(ctx context.Context, foldings []campaign.Folding) (campaign.Suppressed, error) {
 	if l.broken != nil && slices.ContainsFunc(foldings, l.broken) {
-		return campaign.Suppressed{}, fmt.Errorf("this cannot be folded")
+		return campaign.Suppressed{}, cmp.Or(l.brokenBy, fmt.Errorf("this cannot be folded"))
 	}
 	suppressed, err := l.Store.Fold(ctx, foldings)
 	for _, f := range foldings {
@@ -82,8 +84,10 @@ type mailroom struct {
 	confirms []campaign.ChatID
 	messages []map[string]any // what GET /chats/messages shows, the newest first
 	noList   bool
-	asked    []string // paths, of lists with the times asked for
+	date     func() string // the provider's clock as its answers tell it; nil: not at all
+	asked    []string      // paths, of lists with the times asked for
 	sweeping status.SweeperConfig
+	more     []campaign.ID // of which votes are asked for, with the same polls
 
 	inbox       *status.Inbox
 	sweeper     *status.Sweeper
@@ -208,7 +212,7 @@ func (m *mailroom) Senders(context.Context) ([]campaign.Sender, error) {
 }
 
 func (m *mailroom) Polls(context.Context) ([]campaign.ID, error) {
-	return []campaign.ID{m.seeded.ID}, nil
+	return append([]campaign.ID{m.seeded.ID}, m.more...), nil
 }
 
 // Purge takes out what the provider still has.
@@ -228,6 +232,9 @@ func (m *mailroom) RoundTrip(r *http.Request) (*http.Response, error) {
 func (m *mailroom) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/v1")
 	m.asked = append(m.asked, path)
+	if m.date != nil {
+		w.Header().Set("Date", m.date())
+	}
 	if path != "/chats/messages" {
 		id := path[strings.LastIndex(path, "/")+1:]
 		for _, message := range m.messages {

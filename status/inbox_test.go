@@ -477,6 +477,37 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// TestStopFromAChatWithoutANumber that nothing ties to a row holds for the chat,
+// and a person is asked whose it is, until a quote says so.
+func TestStopFromAChatWithoutANumber(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 2)
+	m.send(1)
+	const chat = campaign.ChatID("99000111222333@lid")
+	said := func(id, quoted string) {
+		m.deliver("message.created", theirs(1, id, "STOP", mailTime.Add(time.Minute), map[string]any{
+			"chat_id": string(chat), "author": string(chat), "quoted_message_id": quoted,
+		}))
+		m.sort()
+	}
+	reviews := func() (ids []string) {
+		list, err := m.ledger.Reviews(t.Context())
+		check(t, err)
+		for _, r := range list {
+			ids = append(ids, r.ID)
+		}
+		return ids
+	}
+	said("l1", "")
+	if got := reviews(); !m.suppressed(chat) || m.suppressed(storagetest.Chat(1)) || !slices.Equal(got, []string{"l1"}) {
+		t.Errorf("suppressed: %t, %t; to review: %v", m.suppressed(chat), m.suppressed(storagetest.Chat(1)), got)
+	}
+	said("l1", unique(1)) // told again, with the quote
+	if got := reviews(); !m.suppressed(storagetest.Chat(1)) || len(got) > 0 {
+		t.Errorf("suppressed: %t; to review: %v", m.suppressed(storagetest.Chat(1)), got)
+	}
+}
+
 // TestVotes: one changed, one withdrawn, one that asks for no more messages.
 func TestVotes(t *testing.T) {
 	t.Parallel()

@@ -38,9 +38,18 @@ type judgement struct {
 // decision is something done to rows of one campaign.
 type decision struct {
 	campaign campaign.ID
-	resend   bool // or else assumed sent
+	end      end
 	detail   string
 }
+
+// end is how the search for a row ends that was not found.
+type end int
+
+const (
+	endAbsent  end = iota // it was not taken: it waits again
+	endResend             // nobody knows: it is sent again
+	endAssumed            // nobody knows: it counts as sent
+)
 
 func newJudgement(r *Reconciler, g *glance) *judgement {
 	return &judgement{r: r, g: g, decisions: map[decision][]*trail{}, held: map[Doubt]int{}}
@@ -133,11 +142,11 @@ func (j *judgement) weigh(t *trail, doubt Doubt, now time.Time) {
 	}
 	switch {
 	case t.absent >= agree:
-		j.decide(t, decision{t.row.Campaign, true, fmt.Sprintf("in neither the provider's jobs nor its messages, %d times; it was not taken", agree)})
+		j.decide(t, decision{t.row.Campaign, endAbsent, fmt.Sprintf("in neither the provider's jobs nor its messages, %d times; it was not taken", agree)})
 	case policy == campaign.PolicyAssumeSent && t.doubtful >= agree:
-		j.decide(t, decision{t.row.Campaign, false, fmt.Sprintf("counts as sent, as the campaign says (assume_sent): %s", doubt)})
+		j.decide(t, decision{t.row.Campaign, endAssumed, fmt.Sprintf("counts as sent, as the campaign says (assume_sent): %s", doubt)})
 	case policy == campaign.PolicyResend && t.row.Attempt <= unproven && doubt != "" && t.doubtful >= agree:
-		j.decide(t, decision{t.row.Campaign, true, fmt.Sprintf("sent again as the campaign says (resend), may be a duplicate: %s", doubt)})
+		j.decide(t, decision{t.row.Campaign, endResend, fmt.Sprintf("sent again as the campaign says (resend), may be a duplicate: %s", doubt)})
 	case doubt != "" && t.doubtful >= agree:
 		if !t.decided {
 			j.held[doubt]++
@@ -169,9 +178,12 @@ func (j *judgement) carryOut(ctx context.Context) error {
 			n   int64
 			err error
 		)
-		if d.resend {
+		switch d.end {
+		case endAbsent:
 			n, err = r.ledger.ReturnUnknown(ctx, d.campaign, rows, time.Time{}, d.detail)
-		} else {
+		case endResend:
+			n, err = r.ledger.ResendUnknown(ctx, d.campaign, rows, d.detail)
+		case endAssumed:
 			n, err = r.ledger.AssumeSent(ctx, d.campaign, rows, d.detail)
 		}
 		if err != nil {

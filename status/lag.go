@@ -103,7 +103,7 @@ func (l *lagMeter) measure(ctx context.Context, p probe) {
 		l.mu.Unlock()
 	}()
 	for wait := time.Duration(0); ; wait = max(2*wait, l.cfg.SampleFirst) {
-		rest(ctx, wait)
+		rest(ctx, wait, nil)
 		if l.budget.Wait(ctx) != nil {
 			return
 		}

@@ -75,22 +75,14 @@ func New(ledger Ledger, provider Provider, budget Budget, log *slog.Logger, cfg 
 // Run polls until ctx ends. Trouble is logged and tried again; it never ends
 // the following of a message.
 func (p *Poller) Run(ctx context.Context) {
-	failing := false
+	trouble := complaint{log: p.log, work: "asking for statuses"}
 	for ctx.Err() == nil {
 		asked, err := p.Round(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil && !failing:
-			p.log.WarnContext(ctx, "status round cut short, will try again until it works", "err", err)
-			failing = true
-		case err != nil: // said once, an outage need not be said every two seconds
-			p.log.DebugContext(ctx, "status round cut short again", "err", err)
-		case failing && asked > 0:
-			p.log.WarnContext(ctx, "status rounds work again")
-			failing = false
+		if asked > 0 || err != nil { // nothing to ask is no sign of anything
+			trouble.hear(ctx, err)
 		}
 		if asked == 0 || err != nil {
-			rest(ctx, p.cfg.Idle)
+			rest(ctx, p.cfg.Idle, nil)
 		}
 	}
 }
@@ -159,7 +151,11 @@ func (p *Poller) ask(ctx context.Context, due []campaign.Tracked) ([]campaign.Ob
 func (p *Poller) observe(ctx context.Context, message campaign.Tracked) (observation campaign.Observation, learned bool, err error) {
 	evidence, err := p.provider.Status(ctx, message.Sender, message)
 	now := p.cfg.Clock()
-	next := p.cfg.Schedule.Next(message.QueuedAt, now, message.Polls+1)
+	evidence.Campaign, evidence.Seq = message.Campaign, message.Seq
+	if evidence.Source == "" {
+		evidence.Source = campaign.EvidencePoll
+	}
+	observation = campaign.Observation{Evidence: evidence, AskedAs: message.Status}
 	if err != nil {
 		switch campaign.CodeOf(err) {
 		case campaign.CodeThrottled:
@@ -175,20 +171,47 @@ func (p *Poller) observe(ctx context.Context, message campaign.Tracked) (observa
 			// Everybody waits, but this message goes behind the others: it may be
 			// the one that the provider stumbles over.
 			p.budget.BlockUntil(now.Add(2 * time.Second))
-			unanswered := campaign.Evidence{Campaign: message.Campaign, Seq: message.Seq, Source: campaign.EvidencePoll}
-			return campaign.Observation{Evidence: unanswered, NextPoll: next}, true, err
+			observation.Unanswered = true
+			observation.NextPoll = p.next(message, observation, now)
+			return observation, true, err
+		case campaign.CodeNotFound, campaign.CodeInvalid:
+			observation.Unanswered = senderFault(err)
 		default:
-			p.log.DebugContext(ctx, "status not learned", "campaign_id", message.Campaign, "row", message.Seq, "err", err)
+			observation.Unanswered = true
 		}
+		p.log.DebugContext(ctx, "status not learned", "campaign_id", message.Campaign, "row", message.Seq, "err", err)
 	}
-	evidence.Campaign, evidence.Seq = message.Campaign, message.Seq
-	if evidence.Source == "" {
-		evidence.Source = campaign.EvidencePoll
+	observation.NextPoll = p.next(message, observation, now)
+	return observation, true, nil
+}
+
+// next is when to ask for a message again; zero when that is over. One that was
+// taken back is asked for from then on: if that came too late, it went out soon
+// after. With the default schedule the last of campaign.RecallLooks requests is
+// 35 s after the purge; a phone sends a message in 3 s (dossier §4.3). While the
+// provider says that it has the message still, or says nothing, that is not known.
+func (p *Poller) next(message campaign.Tracked, o campaign.Observation, now time.Time) time.Time {
+	recalled := message.Status == campaign.StatusCanceled
+	recall := campaign.Recall(message.Polls)
+	switch {
+	case message.Status.Merge(o.Status).Settled() && (!recalled || o.Status.Out()):
+		return time.Time{}
+	case !recalled:
+		return p.cfg.Schedule.Next(message.QueuedAt, now, message.Polls+1)
+	case o.Status.Out():
+		return p.cfg.Schedule.Next(message.QueuedAt, now, recall.Requests()+1)
 	}
-	if message.Status.Merge(evidence.Status).Settled() {
-		next = time.Time{}
+	if recall = recall.After(o); recall.Over() {
+		return time.Time{}
 	}
-	return campaign.Observation{Evidence: evidence, NextPoll: next}, true, nil
+	return p.cfg.Schedule.Again(now, recall.Requests())
+}
+
+// senderFault says whether the provider complains about our phone, and so about
+// no message.
+func senderFault(err error) bool {
+	var fault interface{ SenderFault() bool }
+	return errors.As(err, &fault) && fault.SenderFault()
 }
 
 // retryAfter is how long the provider asked to wait; a second when it did not
@@ -199,13 +222,4 @@ func retryAfter(err error) time.Duration {
 		return asked.RetryAfter()
 	}
 	return time.Second
-}
-
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

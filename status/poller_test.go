@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,8 +70,8 @@ type scene struct {
 	store  *storage.Store
 	seeded storagetest.Seeded
 	sim    *sandbox.Server
+	gate   *gateway.Gateway
 	poller *status.Poller
-	asked  atomic.Int64
 }
 
 func newScene(t *testing.T, rows int, config sandbox.Config) *scene {
@@ -83,12 +81,7 @@ func newScene(t *testing.T, rows int, config sandbox.Config) *scene {
 	var err error
 	sc.sim, err = sandbox.New(config)
 	check(t, err)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/v1/message/send" {
-			sc.asked.Add(1)
-		}
-		sc.sim.Handler().ServeHTTP(w, r)
-	}))
+	server := httptest.NewServer(sc.sim.Handler())
 	t.Cleanup(func() {
 		check(t, sc.sim.Close())
 		server.Close()
@@ -100,7 +93,7 @@ func newScene(t *testing.T, rows int, config sandbox.Config) *scene {
 	client, err := periskope.New(periskope.Config{BaseURL: server.URL + "/v1", Token: "a-token"})
 	check(t, err)
 	t.Cleanup(client.CloseIdleConnections)
-	gate := gateway.New(client, nil, gateway.Config{})
+	sc.gate = gateway.New(client, nil, gateway.Config{})
 
 	seqs := make([]int64, rows)
 	for i := range seqs {
@@ -111,7 +104,7 @@ func newScene(t *testing.T, rows int, config sandbox.Config) *scene {
 	for _, row := range staged {
 		claim, err := sc.store.Claim(t.Context(), sc.seeded.Intent(row))
 		check(t, err)
-		outcome := gate.Send(t.Context(), sc.seeded.Sender, sc.seeded.Task(row), nil)
+		outcome := sc.gate.Send(t.Context(), sc.seeded.Sender, sc.seeded.Task(row), nil)
 		if outcome.Kind != campaign.OutcomeAccepted {
 			t.Fatalf("send: %s, %s", outcome.Kind, outcome.Detail)
 		}
@@ -122,8 +115,16 @@ func newScene(t *testing.T, rows int, config sandbox.Config) *scene {
 		check(t, err)
 	}
 	quick := status.Schedule{Waits: []time.Duration{time.Millisecond}, Window: time.Hour}
-	sc.poller = status.New(sc.store, gate, ratelimit.New(ratelimit.Config{}), slog.New(slog.DiscardHandler), status.Config{Schedule: quick, Idle: 5 * time.Millisecond})
+	sc.poller = status.New(sc.store, sc.gate, ratelimit.New(ratelimit.Config{}), slog.New(slog.DiscardHandler), status.Config{Schedule: quick, Idle: 5 * time.Millisecond})
 	return sc
+}
+
+// jobs is the queue ids of the messages.
+func (sc *scene) jobs() (ids []string) {
+	for _, acceptance := range sc.sim.Acceptances() {
+		ids = append(ids, acceptance.QueueID)
+	}
+	return ids
 }
 
 // until polls until the totals are as wanted.
@@ -176,6 +177,106 @@ func TestStatusesConvergeToTheProviders(t *testing.T) {
 			sc.until(want)
 		})
 	}
+}
+
+// TestMessageThatWasPurged is asked for some more times, and for as long as the
+// provider has it in its queue all the same: it counts as sent if it went out, and
+// as canceled whatever else the provider says of it.
+func TestMessageThatWasPurged(t *testing.T) {
+	t.Parallel()
+	sc := newScene(t, 3, sandbox.Config{Speed: 0.01, Outcomes: &sandbox.Outcomes{Read: 1}})
+	now := time.Now()
+	poller := status.New(sc.store, sc.gate, ratelimit.New(ratelimit.Config{}), slog.New(slog.DiscardHandler), status.Config{Clock: func() time.Time { return now }})
+	n, err := sc.store.Withdraw(t.Context(), sc.seeded.ID, sc.jobs())
+	if check(t, err); n != 3 {
+		t.Fatalf("withdrew %d rows", n)
+	}
+	wantAsked := func(rounds int, left int64) {
+		t.Helper()
+		for range rounds {
+			now = now.Add(time.Hour)
+			asked, err := poller.Round(t.Context())
+			if check(t, err); asked != 3 {
+				t.Fatalf("asked for %d messages of 3", asked)
+			}
+		}
+		awaited, err := sc.store.AwaitingEvidence(t.Context(), sc.seeded.ID)
+		check(t, err)
+		totals, err := sc.store.Totals(t.Context(), sc.seeded.ID)
+		check(t, err)
+		if awaited != left || totals.ByStatus[campaign.StatusCanceled] != 3 {
+			t.Errorf("%d are asked for, want %d; %v", awaited, left, totals.ByStatus)
+		}
+	}
+	wantAsked(20, 3) // they are all queued still, as if nothing had been purged
+	purged, err := sc.gate.Purge(t.Context(), sc.seeded.Sender, sc.jobs())
+	if check(t, err); len(purged) != 3 {
+		t.Fatalf("purged %v", purged)
+	}
+	wantAsked(campaign.RecallLooks-1, 3)
+	wantAsked(1, 0)
+
+	sc = newScene(t, 3, sandbox.Config{Outcomes: &sandbox.Outcomes{Read: 1}})
+	_, err = sc.store.Withdraw(t.Context(), sc.seeded.ID, sc.jobs()[1:2])
+	check(t, err)
+	check(t, sc.sim.Advance(30*24*time.Hour)) // it went out
+	sc.until(map[campaign.Status]int64{campaign.StatusRead: 3})
+}
+
+// TestWhatWasPurgedAndWentOutIsFound, however the provider answers in between and
+// however long the message had been in its queue.
+func TestWhatWasPurgedAndWentOutIsFound(t *testing.T) {
+	t.Parallel()
+	said := func(s campaign.Status) (campaign.Evidence, error) { return campaign.Evidence{Status: s}, nil }
+	trouble := func(err error) (campaign.Evidence, error) { return campaign.Evidence{}, err }
+	for name, test := range map[string]struct {
+		until  time.Duration // and then it has been sent
+		queued time.Duration // in the queue before
+		ask    func() (campaign.Evidence, error)
+	}{
+		"nothing yet":   {30 * time.Second, 0, func() (campaign.Evidence, error) { return said("") }},
+		"nothing, late": {30 * time.Second, 80 * time.Hour, func() (campaign.Evidence, error) { return said("") }},
+		"outage":        {10 * time.Minute, 0, func() (campaign.Evidence, error) { return trouble(&campaign.Error{Code: campaign.CodeUnavailable}) }},
+		"throttled":     {10 * time.Minute, 0, func() (campaign.Evidence, error) { return trouble(&campaign.Error{Code: campaign.CodeThrottled}) }},
+		"sender's fault": {10 * time.Minute, 0, func() (campaign.Evidence, error) {
+			return trouble(&gateway.SenderError{Err: &campaign.Error{Code: campaign.CodeNotFound}})
+		}},
+		"in the queue":    {48 * time.Hour, 0, func() (campaign.Evidence, error) { return said(campaign.StatusQueued) }},
+		"being sent":      {48 * time.Hour, 0, func() (campaign.Evidence, error) { return said(campaign.StatusProcessing) }},
+		"in it for long":  {time.Minute, 80 * time.Hour, func() (campaign.Evidence, error) { return said(campaign.StatusProcessing) }},
+		"outage, so long": {time.Minute, 80 * time.Hour, func() (campaign.Evidence, error) { return trouble(&campaign.Error{Code: campaign.CodeUnavailable}) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := openMail(t, 1)
+			m.send(1)
+			m.now = mailTime.Add(test.queued)
+			n, err := m.ledger.Withdraw(t.Context(), m.seeded.ID, []string{m.queue(1)})
+			if check(t, err); n != 1 {
+				t.Fatalf("withdrew %d", n)
+			}
+			purged := m.now
+			ask := asked(func() (campaign.Evidence, error) {
+				if m.now.Sub(purged) < test.until {
+					return test.ask()
+				}
+				return campaign.Evidence{Status: campaign.StatusSent, SentAt: m.now}, nil
+			})
+			poller := status.New(m.ledger, ask, free{}, slog.New(slog.DiscardHandler), status.Config{InFlight: 1, Clock: func() time.Time { return m.now }})
+			for m.now.Sub(purged) < 2*test.until+2*time.Hour {
+				_, _ = poller.Round(t.Context())
+				m.now = m.now.Add(max(5*time.Second, m.now.Sub(purged)/20))
+			}
+			m.wantStatus(1, campaign.StatusSent)
+		})
+	}
+}
+
+// asked is a provider whose answers a test makes up.
+type asked func() (campaign.Evidence, error)
+
+func (f asked) Status(context.Context, campaign.Sender, campaign.Tracked) (campaign.Evidence, error) {
+	return f()
 }
 
 func TestMessageThatIsNotKnownYet(t *testing.T) {

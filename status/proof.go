@@ -58,7 +58,7 @@ func (r *Reconciler) testify(ctx context.Context, g *glance, t *trail, witnesses
 	for _, w := range witnesses {
 		job, here := g.lists(w)
 		status := w.Status.Merge(job.status)
-		sent := status.Merge(campaign.StatusSent) == status
+		sent := status.Out()
 		if here {
 			if !job.at.IsZero() && job.at.Sub(w.QueuedAt).Abs() > r.cfg.Skew {
 				return DoubtClock, nil

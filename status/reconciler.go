@@ -24,6 +24,8 @@ type Unknowns interface {
 	// BoundIDs is every id of the provider that a row of the chat has already,
 	// in any campaign.
 	BoundIDs(ctx context.Context, chat campaign.ChatID) ([]string, error)
+	// Totals says, among the rest, how many rows may still become unknown.
+	Totals(ctx context.Context, id campaign.ID) (campaign.Totals, error)
 }
 
 // Witnesses lists messages near the row, of the same sender, that the provider
@@ -40,6 +42,7 @@ type Observer interface {
 // Decisions takes what becomes of rows that were not found.
 type Decisions interface {
 	ReturnUnknown(ctx context.Context, id campaign.ID, rows []campaign.Staged, notBefore time.Time, detail string) (int64, error)
+	ResendUnknown(ctx context.Context, id campaign.ID, rows []campaign.Staged, detail string) (int64, error)
 	AssumeSent(ctx context.Context, id campaign.ID, rows []campaign.Staged, detail string) (int64, error)
 }
 
@@ -190,7 +193,7 @@ type Reconciler struct {
 	decided  atomic.Pointer[map[campaign.ID]int64]
 
 	looking   sync.Mutex // guards attention
-	attention map[campaign.ID]Attention
+	attention map[campaign.ID]*Attention
 
 	mu     sync.Mutex // one round at a time; guards what follows
 	trails map[rowKey]*trail
@@ -203,7 +206,8 @@ type Attention struct {
 	Policy campaign.UnknownPolicy
 	// FoundOnly is set for a campaign that does not run now: what is found of it
 	// is taken, and nothing is decided about what is not, for nobody would send
-	// it.
+	// it. Calls of it may still be under way: it is looked after until they have
+	// ended and nothing is unknown.
 	FoundOnly bool
 }
 
@@ -211,10 +215,19 @@ type Attention struct {
 func (r *Reconciler) Attend(id campaign.ID, how Attention) {
 	r.looking.Lock()
 	defer r.looking.Unlock()
-	r.attention[id] = how
+	r.attention[id] = &how
 }
 
 func (r *Reconciler) attends(id campaign.ID) Attention {
+	if how := r.asked(id); how != nil {
+		return *how
+	}
+	return Attention{}
+}
+
+// asked is what was asked for last about a campaign, another pointer each time
+// that it is asked; nil when it is not looked after.
+func (r *Reconciler) asked(id campaign.ID) *Attention {
 	r.looking.Lock()
 	defer r.looking.Unlock()
 	return r.attention[id]
@@ -242,12 +255,16 @@ type line struct {
 // NewReconciler makes a reconciler.
 func NewReconciler(ledger UnknownLedger, lists Lists, contents Contents, budget Budget, log *slog.Logger, cfg ReconcilerConfig) *Reconciler {
 	cfg, log = cfg.withDefaults(), log.With("component", "reconciler")
-	return &Reconciler{
+	r := &Reconciler{
 		ledger: ledger, lists: lists, contents: contents, budget: budget, log: log, cfg: cfg,
 		lags:   newLagMeter(ledger, lists, budget, log, cfg),
 		trails: map[rowKey]*trail{}, lines: map[campaign.SenderID]*line{},
-		attention: maps.Clone(cfg.Attention),
+		attention: map[campaign.ID]*Attention{},
 	}
+	for id, how := range cfg.Attention {
+		r.Attend(id, how)
+	}
+	return r
 }
 
 // Accepted offers a message that the provider just took for measuring how long
@@ -270,18 +287,10 @@ func (r *Reconciler) Run(ctx context.Context) {
 	var measuring sync.WaitGroup
 	measuring.Go(func() { r.lags.run(ctx) })
 	defer measuring.Wait()
-	failing := false
+	trouble := complaint{log: r.log, work: "looking for unknown rows"}
 	for ctx.Err() == nil {
-		err := r.Round(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil && !failing:
-			r.log.WarnContext(ctx, "unknown rows could not be looked for, will try again until it works", "err", err)
-		case err != nil:
-			r.log.DebugContext(ctx, "unknown rows could not be looked for again", "err", err)
-		}
-		failing = err != nil
-		rest(ctx, r.cfg.Idle)
+		trouble.hear(ctx, r.Round(ctx))
+		rest(ctx, r.cfg.Idle, nil)
 	}
 }
 
@@ -353,12 +362,15 @@ func (r *Reconciler) follow(ctx context.Context) error {
 	now := r.cfg.Clock()
 	present := map[rowKey]bool{}
 	for _, id := range r.attended() {
+		how := r.asked(id)
 		rows, err := r.ledger.UnknownRows(ctx, id)
 		if err != nil {
 			return fmt.Errorf("list unknown rows: %w", err)
 		}
-		if len(rows) == 0 {
-			r.forgo(id)
+		if len(rows) == 0 && how != nil && how.FoundOnly {
+			if err := r.forgo(ctx, id, how); err != nil {
+				return err
+			}
 		}
 		for _, row := range rows {
 			key := rowKey{row.Campaign, row.Seq, row.Gen}
@@ -375,14 +387,26 @@ func (r *Reconciler) follow(ctx context.Context) error {
 	return nil
 }
 
-// forgo looks after a campaign no more that does not run and has no unknown
-// rows: it gets none while it does not run.
-func (r *Reconciler) forgo(id campaign.ID) {
+// forgo looks after a campaign no more that does not run, if none of its rows is
+// unknown or can become so: a call that was under way when it was stopped ends
+// later. How is what was asked for before the rows were; whoever asked since is
+// not overruled.
+func (r *Reconciler) forgo(ctx context.Context, id campaign.ID, how *Attention) error {
+	totals, err := r.ledger.Totals(ctx, id)
+	if err != nil {
+		return fmt.Errorf("count the rows that may become unknown: %w", err)
+	}
+	for _, open := range []campaign.Status{campaign.StatusStaged, campaign.StatusSubmitting, campaign.StatusUnknown} {
+		if totals.ByStatus[open] > 0 {
+			return nil
+		}
+	}
 	r.looking.Lock()
 	defer r.looking.Unlock()
-	if r.attention[id].FoundOnly {
+	if r.attention[id] == how {
 		delete(r.attention, id)
 	}
+	return nil
 }
 
 // attend makes a pass for the rows of one sender, if any is due.

@@ -19,9 +19,11 @@ import (
 
 // book is a ledger of unknown rows in memory.
 type book struct {
-	listed int // how often unknown rows were asked for
+	listed   int    // how often unknown rows were asked for
+	counting func() // called when the rows are counted; may be nil
 
 	mu        sync.Mutex
+	calls     int64 // under way, of rows of any campaign
 	unknown   []campaign.UnknownRow
 	texts     map[int64]campaign.Message // by row
 	bound     map[campaign.ChatID][]string
@@ -31,6 +33,7 @@ type book struct {
 	measured  bool
 	found     []event
 	returned  []event
+	unproven  int // of those returned
 	assumed   []event
 }
 
@@ -75,6 +78,22 @@ func (b *book) UnknownRows(_ context.Context, id campaign.ID) ([]campaign.Unknow
 		}
 	}
 	return rows, nil
+}
+
+// Totals counts the rows that are unknown or may become so.
+func (b *book) Totals(_ context.Context, id campaign.ID) (campaign.Totals, error) {
+	b.mu.Lock()
+	totals := campaign.Totals{ByStatus: map[campaign.Status]int64{campaign.StatusSubmitting: b.calls}}
+	for _, row := range b.unknown {
+		if row.Campaign == id {
+			totals.ByStatus[campaign.StatusUnknown]++
+		}
+	}
+	b.mu.Unlock()
+	if b.counting != nil {
+		b.counting()
+	}
+	return totals, nil
 }
 
 func (b *book) ReturnedRows(context.Context, campaign.ID) ([]campaign.UnknownRow, error) {
@@ -140,6 +159,13 @@ func (b *book) ReturnUnknown(_ context.Context, id campaign.ID, rows []campaign.
 		}
 	}
 	return n, nil
+}
+
+func (b *book) ResendUnknown(ctx context.Context, id campaign.ID, rows []campaign.Staged, detail string) (int64, error) {
+	b.mu.Lock()
+	b.unproven += len(rows)
+	b.mu.Unlock()
+	return b.ReturnUnknown(ctx, id, rows, time.Time{}, detail)
 }
 
 func (b *book) AssumeSent(_ context.Context, _ campaign.ID, rows []campaign.Staged, detail string) (n int64, err error) {

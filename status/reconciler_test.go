@@ -397,6 +397,9 @@ func TestPolicies(t *testing.T) {
 				test.see(l)
 				l.run(10 * time.Minute)
 				l.want(nil, test.returned, test.assumed, 0)
+				if risked := test.detail == "may be a duplicate"; (l.unproven > 0) != risked {
+					t.Errorf("%d rows sent again without proof", l.unproven)
+				}
 				for _, e := range append(l.returned, l.assumed...) {
 					if !strings.Contains(e.detail, test.detail) {
 						t.Errorf("detail %q, want %q in it", e.detail, test.detail)
@@ -721,6 +724,44 @@ func TestOtherCampaignsAreOnlyFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCallsUnderWayKeepTheAttention: a campaign is stopped while a call of it
+// hangs, and what came of the call is found when it has ended at last.
+func TestCallsUnderWayKeepTheAttention(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.cfg.Attention = map[campaign.ID]status.Attention{"cmp_1": {FoundOnly: true}}
+		l.calls = 1
+		l.job("1", asha, "Hi Asha", 0)
+		l.run(30 * time.Second)
+		l.lose(1, asha, "Hi Asha")
+		l.calls = 0
+		l.run(10 * time.Second)
+		l.want([]int{30}, nil, nil, 0)
+		asked := l.listed
+		l.run(time.Minute)
+		if l.listed != asked {
+			t.Errorf("asked %d times for unknown rows when the call was settled", l.listed-asked)
+		}
+	})
+}
+
+// TestAttentionAskedForMeanwhile is not taken back for what was counted before:
+// the campaign went on, and was stopped again in the middle of a call.
+func TestAttentionAskedForMeanwhile(t *testing.T) {
+	t.Parallel()
+	simulate(t, func(l *lab) {
+		l.cfg.Attention = map[campaign.ID]status.Attention{"cmp_1": {FoundOnly: true}}
+		l.job("1", asha, "Hi Asha", 0)
+		l.counting = func() {
+			l.counting = nil
+			l.r.Attend("cmp_1", status.Attention{FoundOnly: true})
+			l.lose(1, asha, "Hi Asha")
+		}
+		l.run(10 * time.Second)
+		l.want([]int{0}, nil, nil, 0)
+	})
 }
 
 // TestRoundEndsWithItsContext: nothing is decided on the way out.

@@ -18,8 +18,12 @@ import (
 // better.
 //
 // What persons write that is tied to nothing of ours and asks for nothing is
-// private, and not kept. Nor is what a group's members say to each other, unless
-// it is tied to a message of ours. There, a member's word for stopping opts out the member's own
+// private, and not kept. A word for stopping from a chat that tells no number,
+// such as "@lid", tied to nothing, holds for that chat; whose number it should
+// hold for, a person has to say, so it goes to review.
+//
+// What a group's members say to each other is not kept, unless it is tied to a
+// message of ours. There, a member's word for stopping opts out the member's own
 // chat, for nobody can speak for the others; the group itself goes to review.
 // A member's word for starting changes nothing.
 func (d *Desk) reply(ctx context.Context, r *reading) error {
@@ -61,6 +65,9 @@ func (d *Desk) reply(ctx context.Context, r *reading) error {
 		switch {
 		case !group:
 			folding.Consent = consent
+			if reply.Wish == campaign.WishOut && reply.Tie == campaign.TieNone && nameless(address(m.Chat)) {
+				reply.Wish = campaign.WishNear
+			}
 		case reply.Wish == campaign.WishOut && m.Author != "" && !m.Author.IsGroup():
 			consent.Chat = m.Author
 			folding.Consent = consent

@@ -50,6 +50,16 @@ func (s Schedule) Next(accepted, now time.Time, polls int) time.Time {
 	return next
 }
 
+// Again is Next for a message that was asked for at once and then by the schedule:
+// when it began is reckoned from how often that was.
+func (s Schedule) Again(now time.Time, polls int) time.Time {
+	var since time.Duration
+	for i := 1; i < polls; i++ {
+		since += s.wait(i)
+	}
+	return s.Next(now.Add(-since), now, polls)
+}
+
 func (s Schedule) wait(polls int) time.Duration {
 	wait := s.Waits[min(max(polls, 0), len(s.Waits)-1)]
 	return time.Duration(float64(wait) / s.Speed)

@@ -85,6 +85,11 @@ func (s *Stats) kind(r *reading) {
 			}
 		case f.Ballots != nil:
 			s.Votes++
+			for _, vote := range f.Ballots.Votes {
+				if vote.Stop != "" {
+					s.OptOuts++
+				}
+			}
 		}
 		if f.Consent == nil {
 			continue

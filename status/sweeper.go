@@ -23,13 +23,17 @@ type SweepLedger interface {
 
 // MessageLists is where the provider shows everybody's messages. Errors have a
 // campaign.Code; CodeNotFound says that there is no such list, CodeInvalid that
-// it is too long to be read whole.
+// the provider refuses to show it. One with a method TooLong says that the list
+// is too long to be read whole.
 type MessageLists interface {
 	// EachMessage shows what the messages of all chats tell that were written in a
-	// time, each once; before is asked before each request.
+	// time, each once; before is asked before each request. newest is the time of
+	// the latest one that proves the phone to have been in touch with WhatsApp,
+	// clock the provider's own; zero: none was told. After an error they are what
+	// was known until then.
 	EachMessage(
 		ctx context.Context, sender campaign.Sender, from, to time.Time, before func(context.Context) error, show func(campaign.News),
-	) error
+	) (newest, clock time.Time, err error)
 	// PollNews asks for one poll message and its votes.
 	PollNews(ctx context.Context, sender campaign.Sender, poll campaign.PollWatch) (campaign.News, error)
 }
@@ -46,9 +50,13 @@ type Charges interface {
 // default.
 type SweeperConfig struct {
 	Every   time.Duration // how often a phone's messages are looked through; 3 min
-	Overlap time.Duration // how far behind the last look the next one begins; 5 min
+	Overlap time.Duration // how far behind its mark a look begins; 5 min
 	First   time.Duration // how far back the first look of a phone goes; campaign.ReplyWindow
-	Span    time.Duration // the longest time that one look asks for; 24 h
+	Span    time.Duration // the time that is asked for at once, more where little is written; 24 h
+	// Settle is how long what is listed is looked at again, until the mark moves up
+	// to it; 30 min. At every fourth move one look begins Deep before the mark; 24 h;
+	// or where the mark was a day or two ago, when that is further back.
+	Settle, Deep time.Duration
 	// Votes is how long after a poll message was taken its votes are asked for;
 	// then each hour. 1, 5, 15 and 60 min.
 	Votes  []time.Duration
@@ -65,6 +73,8 @@ func (c SweeperConfig) withDefaults() SweeperConfig {
 	c.Overlap = cmp.Or(c.Overlap, 5*time.Minute)
 	c.First = cmp.Or(c.First, campaign.ReplyWindow)
 	c.Span = cmp.Or(c.Span, 24*time.Hour)
+	c.Settle = cmp.Or(c.Settle, 30*time.Minute)
+	c.Deep = cmp.Or(c.Deep, 24*time.Hour)
 	c.Window = cmp.Or(c.Window, 72*time.Hour)
 	c.Speed = cmp.Or(c.Speed, 1)
 	c.Idle = cmp.Or(c.Idle, time.Second)
@@ -82,8 +92,9 @@ func (c SweeperConfig) fast(d time.Duration) time.Duration {
 }
 
 const (
-	sweepBatch = 256 // pieces of news folded in one transaction
-	watchPage  = 500 // poll messages looked at in one go
+	sweepBatch = 256  // pieces of news folded in one transaction
+	maxPassed  = 1000 // messages that it is remembered of that the ledger refused them
+	watchPage  = 500  // poll messages looked at in one go
 	// fewVotes is up to how many poll messages are asked for one by one even when
 	// there is a list.
 	fewVotes = 4
@@ -93,7 +104,17 @@ const (
 	shortest = time.Minute
 	// noListFor is when it is tried again whether there is a list.
 	noListFor = time.Hour
+	// turn is how long one phone is looked after before it is another's turn. What
+	// is not done by then goes on in the next round.
+	turn = time.Minute
+	// votesWithin is the longest that votes are not asked for, however many polls
+	// there are.
+	votesWithin = time.Hour
 )
+
+// errTurn ends what has taken its turn. It is neither the provider's nor the
+// ledger's.
+var errTurn = errors.New("it is another's turn")
 
 // Sweeper looks through the provider's lists for what no webhook brought:
 // replies, votes, and how our messages fare. All of it goes over the same desk
@@ -110,34 +131,46 @@ type Sweeper struct {
 
 	mu    sync.Mutex // one round at a time; guards what follows
 	lines map[campaign.SenderID]*sweepLine
+	// passed is the messages that the ledger refused, which was said.
+	passed map[string]bool
+	after  int  // where the round before left asking for votes
+	apart  bool // our clock and the provider's are, and that was said
 }
 
 // sweepLine is what is known of one sender's lists.
 type sweepLine struct {
 	noList    bool // there is none to look through
 	span      time.Duration
-	notBefore time.Time // after trouble
-	trouble   string    // what was said last, so that it is said once
+	cutShort  *window   // a look that is to go on
+	refused   complaint // of a list that the provider refuses to show
+	passes    map[campaign.ID]*votePass
+	pace      time.Duration // after which the next look follows when it is not Every
+	notBefore time.Time     // after trouble
+	wait      time.Duration // how long after it that is
+	trouble   string        // what was said last, so that it is said once
+}
+
+// votePass is how far asking for the votes on a campaign's polls has come.
+type votePass struct {
+	began time.Time
+	took  time.Duration // without what others did meanwhile
+	after int64         // the row up to which it is done
 }
 
 // NewSweeper makes a sweeper.
 func NewSweeper(ledger SweepLedger, lists MessageLists, charges Charges, desk *Desk, budget Budget, log *slog.Logger, cfg SweeperConfig) *Sweeper {
 	return &Sweeper{
 		ledger: ledger, lists: lists, charges: charges, desk: desk, budget: budget, log: log.With("component", "sweeper"),
-		cfg: cfg.withDefaults(), lines: map[campaign.SenderID]*sweepLine{},
+		cfg: cfg.withDefaults(), lines: map[campaign.SenderID]*sweepLine{}, passed: map[string]bool{},
 	}
 }
 
 // Run looks until ctx ends. Trouble is logged and tried again.
 func (s *Sweeper) Run(ctx context.Context) {
-	failing := false
+	trouble := complaint{log: s.log, work: "looking through messages"}
 	for ctx.Err() == nil {
-		err := s.Round(ctx)
-		if err != nil && ctx.Err() == nil && !failing {
-			s.log.WarnContext(ctx, "messages could not be looked through, will try again until it works", "err", err)
-		}
-		failing = err != nil
-		rest(ctx, s.cfg.Idle)
+		trouble.hear(ctx, s.Round(ctx))
+		rest(ctx, s.cfg.Idle, nil)
 	}
 }
 
@@ -160,21 +193,37 @@ func (s *Sweeper) Round(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, id := range polls {
-		for _, sender := range senders {
-			if err := s.attend(ctx, sender, func() error { return s.votes(ctx, sender, id) }); err != nil {
-				return err
-			}
+	// Replies come again before all votes are asked for, when that takes long: a
+	// vote can wait, a STOP cannot.
+	over, pairs := s.turn(), len(polls)*len(senders)
+	for n := range pairs {
+		at := (s.after + n) % pairs
+		sender, id := senders[at%len(senders)], polls[at/len(senders)]
+		if err := s.attend(ctx, sender, func() error { return s.votes(ctx, sender, id) }); err != nil {
+			return err
+		}
+		if over() {
+			s.after = at + 1
+			return nil
 		}
 	}
+	s.after = 0
 	return nil
+}
+
+// waits says whether what was put off until next, for most at the longest, is
+// not due yet. A next that is further ahead than that was written when this
+// machine's clock was, and has been set right since: it is due.
+func waits(next, now time.Time, most time.Duration) bool {
+	ahead := next.Sub(now)
+	return ahead > 0 && ahead <= most
 }
 
 // attend does something for a sender, unless that is put off.
 func (s *Sweeper) attend(ctx context.Context, sender campaign.Sender, do func() error) error {
 	l := s.line(sender.ID)
 	now := s.cfg.Clock()
-	if now.Before(l.notBefore) {
+	if waits(l.notBefore, now, l.wait) {
 		return nil
 	}
 	err := do()
@@ -192,13 +241,20 @@ func (s *Sweeper) attend(ctx context.Context, sender campaign.Sender, do func() 
 			wait = max(2*time.Second, retryAfter(trouble.err))
 			s.budget.BlockUntil(now.Add(wait))
 		}
-		l.notBefore = now.Add(wait)
+		l.notBefore, l.wait = now.Add(wait), wait
 		if said := trouble.what + " " + string(campaign.CodeOf(trouble.err)); l.trouble != said {
 			s.log.WarnContext(ctx, "looking through messages waits until the provider can be asked", "sender", sender.ID, "what", trouble.what, "err", trouble.err)
 			l.trouble = said
 		}
 	}
 	return nil
+}
+
+// tooLong says whether the provider has a list, but one that is too long to be
+// read whole.
+func tooLong(err error) bool {
+	var long interface{ TooLong() bool }
+	return errors.As(err, &long) && long.TooLong()
 }
 
 // answered is the code of the provider's error; "" for one of the ledger.
@@ -213,56 +269,63 @@ func answered(err error) campaign.Code {
 func (s *Sweeper) line(sender campaign.SenderID) *sweepLine {
 	l, ok := s.lines[sender]
 	if !ok {
-		l = &sweepLine{span: s.cfg.Span}
+		l = &sweepLine{
+			span: s.cfg.Span, passes: map[campaign.ID]*votePass{},
+			refused: complaint{log: s.log.With("sender", sender), work: "looking through messages"},
+		}
 		s.lines[sender] = l
 	}
 	return l
 }
 
-// replies looks through the messages of all chats of a phone since the last
-// look, and a little before it: what is written in between may be listed late.
+// replies looks through the messages of all chats of a phone, from its mark on
+// and a little before: what is written in between may be listed late.
 func (s *Sweeper) replies(ctx context.Context, sender campaign.Sender) error {
 	sweep, err := s.ledger.Sweep(ctx, sender.ID, campaign.SweepReplies, "")
 	if err != nil {
 		return fmt.Errorf("read a sweep: %w", err)
 	}
-	began, l := s.cfg.Clock(), s.line(sender.ID)
-	if began.Before(sweep.Next) {
+	now, l := s.cfg.Clock(), s.line(sender.ID)
+	if waits(sweep.Next, now, max(l.pace, s.cfg.fast(s.cfg.Every))) {
 		return nil
 	}
 	sweep.Sender, sweep.Kind = sender, campaign.SweepReplies
-	from := began.Add(-s.cfg.First)
-	if !sweep.Mark.IsZero() {
-		from = sweep.Mark.Add(-s.cfg.Overlap)
+	var besides [2]campaign.Sweep
+	for i, key := range []string{settlingKey, deepKey} {
+		if besides[i], err = s.ledger.Sweep(ctx, sender.ID, campaign.SweepReplies, key); err != nil {
+			return fmt.Errorf("read a sweep: %w", err)
+		}
+		besides[i].Sender, besides[i].Kind, besides[i].Key = sender, campaign.SweepReplies, key
 	}
-	for from.Before(began) {
-		to := from.Add(l.span)
-		last := !to.Before(began)
-		until := to
-		if last { // what is written while we look may as well be taken
-			to, until = began, time.Time{}
-		}
-		switch err := s.look(ctx, sender, from, until, nil); {
-		case answered(err) == campaign.CodeNotFound:
-			return s.without(ctx, sweep, began)
-		case answered(err) == campaign.CodeInvalid && l.span > shortest:
-			l.span = max(shortest, l.span/2)
-			continue
-		case answered(err) == campaign.CodeInvalid:
-			s.log.WarnContext(ctx, "a phone has more messages than can be looked through; replies can only come by webhook for that time", "sender", sender.ID, "from", from, "to", to)
-		case err != nil:
-			return err
-		}
-		sweep.Mark = to
-		if !last {
-			if err := s.ledger.PutSweep(ctx, sweep); err != nil {
-				return fmt.Errorf("keep a sweep: %w", err)
-			}
-		}
-		from = to
+	settling, deep := besides[0], besides[1]
+	w := s.windowOf(sweep, settling, deep, now)
+	if l.cutShort != nil && !l.cutShort.began.After(now) {
+		w = *l.cutShort
 	}
-	l.span, l.noList = s.cfg.Span, false
-	sweep.Next, sweep.Times = began.Add(s.cfg.fast(s.cfg.Every)), sweep.Times+1
+	l.cutShort = nil
+	from := w.reached
+	err = s.through(ctx, sender, &w, now)
+	code := answered(err)
+	if code == campaign.CodeNotFound {
+		return s.without(ctx, sweep, now)
+	}
+	if err != nil && (w.reached.After(from) || w.began.Before(now)) {
+		l.cutShort = &w
+	}
+	switch {
+	case code == campaign.CodeInvalid:
+		return s.refused(ctx, sweep, now, err)
+	case errors.Is(err, errTurn):
+		return nil // it goes on in the next round
+	case err != nil:
+		return err
+	}
+	l.refused.hear(ctx, nil)
+	l.noList, l.pace = false, 0
+	if err := s.settle(ctx, &sweep, settling, deep, w); err != nil {
+		return err
+	}
+	sweep.Next, sweep.Times = now.Add(s.cfg.fast(s.cfg.Every)), sweep.Times+1
 	if err := s.ledger.PutSweep(ctx, sweep); err != nil {
 		return fmt.Errorf("keep a sweep: %w", err)
 	}
@@ -275,8 +338,21 @@ func (s *Sweeper) without(ctx context.Context, sweep campaign.Sweep, now time.Ti
 	if !l.noList {
 		s.log.WarnContext(ctx, "the provider lists no messages: replies can only come by webhook, votes are asked for message by message", "sender", sweep.Sender.ID)
 	}
-	l.noList = true
-	sweep.Next = now.Add(s.cfg.fast(noListFor))
+	l.noList, l.pace = true, s.cfg.fast(noListFor)
+	sweep.Next = now.Add(l.pace)
+	if err := s.ledger.PutSweep(ctx, sweep); err != nil {
+		return fmt.Errorf("keep a sweep: %w", err)
+	}
+	return nil
+}
+
+// refused asks less and less often for a list that the provider refuses to show.
+// That is no reason not to ask for votes: one message can be shown all the same.
+func (s *Sweeper) refused(ctx context.Context, sweep campaign.Sweep, now time.Time, err error) error {
+	l := s.line(sweep.Sender.ID)
+	l.refused.hear(ctx, err)
+	l.pace = min(max(2*l.pace, s.cfg.fast(s.cfg.Every)), s.cfg.fast(noListFor))
+	sweep.Next = now.Add(l.pace)
 	if err := s.ledger.PutSweep(ctx, sweep); err != nil {
 		return fmt.Errorf("keep a sweep: %w", err)
 	}
@@ -284,18 +360,22 @@ func (s *Sweeper) without(ctx context.Context, sweep campaign.Sweep, now time.Ti
 }
 
 // look folds what the messages of a time tell. Those of our own that are seen
-// with their votes are told to seen, which may be nil.
-func (s *Sweeper) look(ctx context.Context, sender campaign.Sender, from, to time.Time, seen func(campaign.MessageRef)) error {
+// with their votes are told to seen, which may be nil. shown is how many told
+// something, newest what EachMessage says.
+func (s *Sweeper) look(
+	ctx context.Context, sender campaign.Sender, from, to time.Time, before func(context.Context) error, seen func(campaign.MessageRef),
+) (shown int, newest time.Time, err error) {
 	var (
 		batch   []*reading
 		foldErr error
 	)
 	looking, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	err := s.lists.EachMessage(looking, sender, from, to, s.budget.Wait, func(news campaign.News) {
+	newest, clock, err := s.lists.EachMessage(looking, sender, from, to, before, func(news campaign.News) {
 		if foldErr != nil {
 			return
 		}
+		shown++
 		if news.Ballots != nil && seen != nil {
 			seen(news.Ballots.Ref)
 		}
@@ -306,16 +386,21 @@ func (s *Sweeper) look(ctx context.Context, sender campaign.Sender, from, to tim
 			batch = nil
 		}
 	})
+	if err == nil { // or else it may have been a while ago
+		s.compare(ctx, clock)
+	}
 	if foldErr == nil { // what was shown is true, whatever ended it
 		foldErr = s.fold(ctx, batch)
 	}
 	switch {
 	case foldErr != nil:
-		return foldErr
+		return shown, newest, foldErr
+	case errors.Is(err, errTurn):
+		return shown, newest, err
 	case err != nil:
-		return &troubleError{what: "listing messages", err: err}
+		return shown, newest, &troubleError{what: "listing messages", err: err}
 	}
-	return nil
+	return shown, newest, nil
 }
 
 // reading is news of a list. The list is the sender's, whatever its messages say.
@@ -326,7 +411,8 @@ func (s *Sweeper) reading(sender campaign.Sender, news campaign.News) *reading {
 	return &reading{news: news, received: s.cfg.Clock()}
 }
 
-// fold takes readings over the desk.
+// fold takes readings over the desk. When the ledger refuses some it takes the
+// others: no message may stand in the way of those behind it.
 func (s *Sweeper) fold(ctx context.Context, readings []*reading) error {
 	if len(readings) == 0 {
 		return nil
@@ -339,11 +425,57 @@ func (s *Sweeper) fold(ctx context.Context, readings []*reading) error {
 			r.foldings[i].Park = false // there is no delivery to wait
 		}
 	}
-	if err := s.desk.fold(ctx, readings); err != nil {
+	if err := s.desk.fold(ctx, readings); refuses(ctx, err) {
+		for _, r := range readings {
+			if err := s.desk.fold(ctx, []*reading{r}); refuses(ctx, err) {
+				s.pass(ctx, r, err)
+			} else if err != nil {
+				return err
+			}
+		}
+	} else if err != nil {
 		return err
 	}
 	_, err := s.desk.offer(ctx, readings)
 	return err
+}
+
+// refuses says whether an error of the ledger is about what it was given, as
+// against the ledger itself: a full disk, one that is closed, a damaged file.
+// Should it be taken for the former after all, then the mark cannot be written
+// either, and the same is looked through again.
+func refuses(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() != nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	switch campaign.CodeOf(err) { //nolint:exhaustive // the others are about what was given
+	case campaign.CodeUnavailable:
+		return false
+	case campaign.CodeInternal: // the ledger's own words are of damage
+		var own *campaign.Error
+		return !errors.As(err, &own)
+	}
+	return true
+}
+
+// pass goes by a message that the ledger does not take. It is said once, for it
+// is listed again at every look.
+func (s *Sweeper) pass(ctx context.Context, r *reading, err error) {
+	var id string
+	switch news := r.news; {
+	case news.Inbound != nil:
+		id = news.Inbound.ID
+	case news.Message != nil:
+		id = news.Message.Ref.UniqueID
+	}
+	if id = uniqueOf(id); s.passed[id] {
+		return
+	}
+	if len(s.passed) >= maxPassed {
+		clear(s.passed)
+	}
+	s.passed[id] = true
+	s.log.WarnContext(ctx, "the ledger does not take a message that the provider lists; it is passed over", "sender", r.sender.ID, "message", id, "err", err)
 }
 
 // votes asks for the votes on a campaign's polls that are due since the last
@@ -353,33 +485,53 @@ func (s *Sweeper) votes(ctx context.Context, sender campaign.Sender, id campaign
 	if err != nil {
 		return fmt.Errorf("read a sweep: %w", err)
 	}
-	began := s.cfg.Clock()
-	if began.Before(sweep.Next) {
+	began, most := s.cfg.Clock(), s.cfg.fast(max(s.cfg.Votes[0], votesWithin))
+	if waits(sweep.Next, began, most) {
 		return nil
 	}
+	if sweep.Mark.After(began) { // by a clock that was set right since
+		sweep.Mark = time.Time{}
+	}
 	sweep.Sender, sweep.Kind, sweep.Key = sender, campaign.SweepVotes, string(id)
-	for after := int64(0); ; {
-		page, err := s.ledger.PollWatches(ctx, id, after, watchPage)
+	l := s.line(sender.ID)
+	pass := l.passes[id]
+	if pass == nil || pass.began.After(began) {
+		pass = &votePass{began: began}
+		l.passes[id] = pass
+	}
+	defer func() { pass.took += s.cfg.Clock().Sub(began).Abs() }()
+	for over := s.turn(); ; {
+		page, err := s.ledger.PollWatches(ctx, id, pass.after, watchPage)
 		if err != nil {
 			return fmt.Errorf("list polls: %w", err)
 		}
 		var due []campaign.PollWatch
 		for _, poll := range page {
-			if poll.Sender.ID == sender.ID && s.due(poll.QueuedAt, sweep.Mark, began) {
+			if poll.Sender.ID == sender.ID && s.due(poll.QueuedAt, sweep.Mark, pass.began) {
 				due = append(due, poll)
 			}
 		}
-		if err := s.ask(ctx, sender, due); err != nil {
+		reached, err := s.ask(ctx, sender, due)
+		pass.after = max(pass.after, reached)
+		switch {
+		case errors.Is(err, errTurn):
+			return nil
+		case err != nil:
 			return err
 		}
 		if len(page) < watchPage {
 			break
 		}
-		after = page[len(page)-1].Seq
+		if pass.after = page[len(page)-1].Seq; over() {
+			return nil
+		}
 	}
-	sweep.Mark, sweep.Times = began, sweep.Times+1
+	delete(l.passes, id)
+	ended := s.cfg.Clock()
+	sweep.Mark, sweep.Times = pass.began, sweep.Times+1
 	// Going through the polls of a large campaign must not become all it does.
-	sweep.Next = began.Add(max(s.cfg.fast(s.cfg.Votes[0]), 10*s.cfg.Clock().Sub(began)))
+	took := min(most, pass.took+ended.Sub(began))
+	sweep.Next = ended.Add(min(most, max(s.cfg.fast(s.cfg.Votes[0]), 10*took)))
 	if err := s.ledger.PutSweep(ctx, sweep); err != nil {
 		return fmt.Errorf("keep a sweep: %w", err)
 	}
@@ -391,13 +543,13 @@ func (s *Sweeper) votes(ctx context.Context, sender campaign.Sender, id campaign
 func (s *Sweeper) due(taken, mark, now time.Time) bool {
 	before := 0
 	if !mark.IsZero() {
-		before = s.passed(mark.Sub(taken))
+		before = s.times(mark.Sub(taken))
 	}
-	return s.passed(now.Sub(taken)) > before
+	return s.times(now.Sub(taken)) > before
 }
 
-// passed is how many times for asking lie in the life of a poll message.
-func (s *Sweeper) passed(age time.Duration) int {
+// times is how many times for asking lie in the life of a poll message.
+func (s *Sweeper) times(age time.Duration) int {
 	age = min(age, s.cfg.Window)
 	n := 0
 	for _, at := range s.cfg.Votes {
@@ -411,38 +563,46 @@ func (s *Sweeper) passed(age time.Duration) int {
 }
 
 // ask asks for the votes on some polls: through the list when they are many and
-// there is one, or else message by message.
-func (s *Sweeper) ask(ctx context.Context, sender campaign.Sender, due []campaign.PollWatch) error {
+// there is one, or else message by message. reached is the last one that was
+// asked for by itself: after an error, all up to it are done. errTurn says that
+// it is another's turn before the others are.
+func (s *Sweeper) ask(ctx context.Context, sender campaign.Sender, due []campaign.PollWatch) (reached int64, err error) {
 	if len(due) > fewVotes && !s.line(sender.ID).noList {
 		seen := map[string]bool{}
 		first := slices.MinFunc(due, func(a, b campaign.PollWatch) int { return a.QueuedAt.Compare(b.QueuedAt) }).QueuedAt
 		last := slices.MaxFunc(due, func(a, b campaign.PollWatch) int { return a.QueuedAt.Compare(b.QueuedAt) }).QueuedAt
-		err := s.look(ctx, sender, first.Add(-s.cfg.Overlap), last.Add(sendLag), func(ref campaign.MessageRef) {
+		_, _, err := s.look(ctx, sender, first.Add(-s.cfg.Overlap), last.Add(sendLag), s.budget.Wait, func(ref campaign.MessageRef) {
 			seen[ref.QueueID], seen[uniqueOf(ref.UniqueID)] = true, true
 		})
 		code := answered(err)
 		if err != nil && code != campaign.CodeNotFound && code != campaign.CodeInvalid {
-			return err
+			return 0, err
 		}
 		delete(seen, "")
 		due = slices.DeleteFunc(due, func(poll campaign.PollWatch) bool { return seen[poll.QueueID] || seen[uniqueOf(poll.UniqueID)] })
 	}
+	over := s.turn()
 	for _, poll := range due {
+		if reached > 0 && over() {
+			return reached, errTurn
+		}
 		if err := s.budget.Wait(ctx); err != nil {
-			return err
+			return reached, err
 		}
 		news, err := s.lists.PollNews(ctx, sender, poll)
 		switch campaign.CodeOf(err) {
 		case "":
 		case campaign.CodeNotFound, campaign.CodeInvalid:
 			s.log.DebugContext(ctx, "votes not learned", "campaign_id", poll.Campaign, "row", poll.Seq, "err", err)
+			reached = poll.Seq
 			continue
 		default:
-			return &troubleError{what: "asking for votes", err: err}
+			return reached, &troubleError{what: "asking for votes", err: err}
 		}
 		if err := s.fold(ctx, []*reading{s.reading(sender, news)}); err != nil {
-			return err
+			return reached, err
 		}
+		reached = poll.Seq
 	}
-	return nil
+	return reached, nil
 }

@@ -3,6 +3,7 @@ package status_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/internal/gateway"
+	"github.com/herald-campaigns/herald/periskope"
 	"github.com/herald-campaigns/herald/status"
 	"github.com/herald-campaigns/herald/storage/storagetest"
 )
@@ -59,8 +62,9 @@ func TestSweepsFindWhatNoWebhookBrought(t *testing.T) {
 func TestSweepsLookALittleBack(t *testing.T) {
 	t.Parallel()
 	m := openMail(t, 1)
+	m.messages = []map[string]any{theirs(1, "r1", "Hello", mailTime, nil)}
 	m.sweep()
-	if first := m.requests("/chats/messages"); first != 3 { // 72 hours, a day at a time
+	if first := m.requests("/chats/messages"); first != 3 { // 72 hours in two parts, and no more behind the one message
 		t.Errorf("%d requests at first", first)
 	}
 	m.now = m.now.Add(3*time.Minute - time.Second)
@@ -71,7 +75,8 @@ func TestSweepsLookALittleBack(t *testing.T) {
 	m.reopen() // what is known of it outlives the process
 	m.now = m.now.Add(time.Second)
 	m.sweep()
-	if want := []string{"/chats/messages?2026-11-28T09:55:00.000Z…"}; !slices.Equal(m.asked, want) {
+	look := "/chats/messages?2026-11-28T09:55:00.000Z…"
+	if want := []string{look, look}; !slices.Equal(m.asked, want) { // the second finds no more
 		t.Errorf("asked for %v", m.asked)
 	}
 }
@@ -139,20 +144,33 @@ func TestManyVotesComeFromTheList(t *testing.T) {
 type scripted struct {
 	each  func(from, to time.Time, show func(campaign.News)) error
 	looks int
+	polls int
 }
 
 func (s *scripted) EachMessage(
 	ctx context.Context, _ campaign.Sender, from, to time.Time, before func(context.Context) error, show func(campaign.News),
-) error {
+) (newest, clock time.Time, err error) {
 	if err := before(ctx); err != nil {
-		return err
+		return newest, clock, err
 	}
 	s.looks++
-	return s.each(from, to, show)
+	err = s.each(from, to, func(news campaign.News) {
+		if news.Inbound != nil && news.Inbound.At.After(newest) {
+			newest = news.Inbound.At
+		}
+		show(news)
+	})
+	return newest, clock, err
 }
 
 func (s *scripted) PollNews(context.Context, campaign.Sender, campaign.PollWatch) (campaign.News, error) {
+	s.polls++
 	return campaign.News{}, errors.New("not asked for")
+}
+
+// tooMany is what lists answer that are too long to be read whole.
+func tooMany() error {
+	return &gateway.TooLongError{Err: &campaign.Error{Code: campaign.CodeInvalid, What: "too many"}}
 }
 
 // sweepBy gives the mailroom a sweeper with these lists.
@@ -201,7 +219,7 @@ func TestTroubleLosesNothing(t *testing.T) {
 	code = ""
 	m.now = m.now.Add(time.Minute)
 	m.sweep()
-	if n := len(froms); n != 9 || !froms[6].Equal(m.now.Add(-72*time.Hour)) {
+	if n := len(froms); n != 8 || !froms[6].Equal(m.now.Add(-72*time.Hour)) {
 		t.Errorf("%d looks, from %s on", n, froms)
 	}
 	if n := strings.Count(m.log.String(), "waits until the provider"); n != 2 { // throttled, then away
@@ -217,12 +235,13 @@ func TestALongListIsReadInParts(t *testing.T) {
 	t.Parallel()
 	m := openMail(t, 1)
 	var covered []time.Time
-	lists := &scripted{each: func(from, to time.Time, _ func(campaign.News)) error {
+	lists := &scripted{each: func(from, to time.Time, show func(campaign.News)) error {
 		if to.IsZero() {
 			to = m.now
+			show(campaign.News{Inbound: &campaign.Inbound{ID: "r1", Chat: storagetest.Chat(1), Text: "Hello", At: m.now}})
 		}
 		if to.Sub(from) > 7*time.Hour {
-			return &campaign.Error{Code: campaign.CodeInvalid, What: "too many"}
+			return tooMany()
 		}
 		if n := len(covered); n > 0 && !covered[n-1].Equal(from) {
 			t.Errorf("from %s to %s nothing was looked at", covered[n-1], from)
@@ -237,11 +256,11 @@ func TestALongListIsReadInParts(t *testing.T) {
 	}
 	m.now = m.now.Add(3 * time.Minute)
 	endless := &scripted{each: func(time.Time, time.Time, func(campaign.News)) error {
-		return &campaign.Error{Code: campaign.CodeInvalid, What: "too many"}
+		return tooMany()
 	}}
 	m.sweepBy(endless, free{})
 	m.sweep()
-	if endless.looks > 30 || !strings.Contains(m.log.String(), "more messages than can be looked through") {
+	if endless.looks > 30 || strings.Count(m.log.String(), "more messages than can be looked through") != 1 {
 		t.Errorf("%d looks:\n%s", endless.looks, m.log)
 	}
 }
@@ -277,4 +296,223 @@ func TestWorkersEnd(t *testing.T) {
 	cancel()
 	<-ended
 	<-ended
+}
+
+// TestAListThatIsRefused is no long one: it is asked for less and less, and that
+// is said once. Votes are asked for all the same.
+func TestAListThatIsRefused(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 1)
+	m.send(1)
+	m.watch(1)
+	refused := true
+	lists := &scripted{each: func(time.Time, time.Time, func(campaign.News)) error {
+		if refused {
+			return &campaign.Error{Code: campaign.CodeInvalid, What: "HTTP status 422"}
+		}
+		return nil
+	}}
+	m.sweepBy(lists, free{})
+	m.sweepUntil(mailTime.Add(6 * time.Hour))
+	if lists.looks < 6 || lists.looks > 12 {
+		t.Errorf("%d looks in six hours", lists.looks)
+	}
+	if lists.polls == 0 {
+		t.Error("nobody asked for the votes")
+	}
+	refused = false
+	m.sweepUntil(m.now.Add(time.Hour))
+	looks := lists.looks
+	m.sweepUntil(m.now.Add(3 * time.Minute))
+	if lists.looks == looks {
+		t.Error("it is not looked at as often as before")
+	}
+	for _, said := range []string{"failed, will try again", "works again"} {
+		if n := strings.Count(m.log.String(), said); n != 1 {
+			t.Errorf("%q was said %d times:\n%s", said, n, m.log)
+		}
+	}
+}
+
+// TestNobodyWaitsForALongLook: what takes longer than its turn goes on in the
+// next round, where it was.
+func TestNobodyWaitsForALongLook(t *testing.T) {
+	t.Parallel()
+	t.Run("replies", func(t *testing.T) {
+		t.Parallel()
+		m := openMail(t, 1)
+		var reached time.Time
+		lists := &scripted{}
+		lists.each = func(from, to time.Time, _ func(campaign.News)) error {
+			m.now = m.now.Add(7 * time.Second)
+			if to.IsZero() {
+				to = m.now
+			}
+			if to.Sub(from) > time.Hour {
+				return tooMany()
+			}
+			if !reached.IsZero() && from.After(reached) {
+				t.Errorf("from %s to %s nothing was looked at", reached, from)
+			}
+			reached = to
+			return nil
+		}
+		m.sweepBy(lists, free{})
+		for range 40 {
+			began, looks := m.now, lists.looks
+			m.sweep()
+			if took := m.now.Sub(began); took > 75*time.Second {
+				t.Fatalf("a round took %s", took)
+			}
+			if lists.looks == looks {
+				break
+			}
+		}
+		if m.now.Sub(reached) > time.Minute {
+			t.Errorf("it came to %s by %s", reached, m.now)
+		}
+	})
+	t.Run("pages", func(t *testing.T) { // a budget that is as slow as life
+		t.Parallel()
+		m := openMail(t, 1)
+		m.send(1)
+		for i := range 600 {
+			m.list(theirs(1, fmt.Sprint("r", i), "Hello", mailTime.Add(time.Duration(i)*3*time.Minute), nil))
+		}
+		m.now = m.now.Add(30 * time.Hour)
+		m.sweepAt(2 * time.Second)
+		for range 40 {
+			began := m.now
+			m.sweep()
+			if took := m.now.Sub(began); took > 85*time.Second {
+				t.Fatalf("a round took %s", took)
+			}
+			m.requests("/")
+		}
+		if n := len(m.replies()); n != 600 {
+			t.Errorf("%d of 600 replies were seen", n)
+		}
+	})
+	t.Run("slow requests", func(t *testing.T) { // shorter times would not make them faster
+		t.Parallel()
+		m := openMail(t, 1)
+		m.send(1)
+		m.list(theirs(1, "r1", "Hello", mailTime.Add(time.Second), nil))
+		m.now = m.now.Add(time.Minute)
+		m.sweepAt(2 * time.Minute)
+		for range 5 {
+			m.sweep()
+		}
+		sweep, err := m.ledger.Sweep(t.Context(), m.seeded.Sender.ID, campaign.SweepReplies, "")
+		if check(t, err); sweep.Times == 0 {
+			t.Errorf("%d requests came to no end", m.requests("/chats/messages"))
+		}
+	})
+	t.Run("votes", func(t *testing.T) {
+		t.Parallel()
+		m := openMail(t, 50)
+		for seq := range int64(50) {
+			m.send(seq + 1)
+			m.watch(seq + 1)
+		}
+		m.noList = true
+		m.sweepAt(2 * time.Second)
+		m.now = m.now.Add(time.Minute)
+		for _, want := range []int{31, 19, 0} {
+			m.sweep()
+			asked := map[string]bool{}
+			for _, path := range m.asked {
+				if strings.HasPrefix(path, "/message/unique") {
+					asked[path] = true
+				}
+			}
+			m.asked = nil
+			if len(asked) != want {
+				t.Errorf("%d polls were asked for, want %d", len(asked), want)
+			}
+		}
+	})
+	t.Run("votes on many campaigns", func(t *testing.T) {
+		t.Parallel()
+		m := openMail(t, 50)
+		for seq := range int64(50) {
+			m.send(seq + 1)
+			m.watch(seq + 1)
+		}
+		m.noList = true
+		m.more = []campaign.ID{"cmp_2", "cmp_3"}
+		m.sweepAt(2 * time.Second)
+		m.now = m.now.Add(time.Minute)
+		for range 8 {
+			began := m.now
+			m.sweep()
+			if took := m.now.Sub(began); took > 105*time.Second { // two turns, the second shorter
+				t.Fatalf("a round took %s", took)
+			}
+		}
+		for _, id := range append(m.more, m.seeded.ID) {
+			sweep, err := m.ledger.Sweep(t.Context(), m.seeded.Sender.ID, campaign.SweepVotes, string(id))
+			if check(t, err); sweep.Times == 0 {
+				t.Errorf("nobody asked for all the votes on %s", id)
+			}
+		}
+	})
+}
+
+// TestARefusedMessageStandsInNobodysWay: the ledger takes those around it, and
+// what it does not take is said once. When it is the ledger that does not work,
+// nothing is passed over.
+func TestARefusedMessageStandsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	m := openMail(t, 3)
+	m.send(1, 2, 3)
+	for seq := range int64(3) {
+		m.list(theirs(seq+1, fmt.Sprint("r", seq+1), "STOP", mailTime.Add(time.Minute), nil))
+	}
+	m.now = mailTime.Add(2 * time.Minute)
+	m.ledger.broken = func(f campaign.Folding) bool { return f.Reply != nil && f.Reply.ID == "r2" }
+	for name, broken := range map[string]error{
+		"disk full": &campaign.Error{Code: campaign.CodeUnavailable, What: "no space left"},
+		"damaged":   &campaign.Error{Code: campaign.CodeInternal, What: "the database file is damaged"},
+	} {
+		m.ledger.brokenBy = broken
+		if err := m.sweeper.Round(t.Context()); !errors.Is(err, broken) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	m.ledger.brokenBy = nil
+	m.sweepUntil(m.now.Add(9 * time.Minute))
+	for seq := range int64(3) {
+		if chat := storagetest.Chat(seq + 1); m.suppressed(chat) != (seq != 1) {
+			t.Errorf("row %d: suppressed %t", seq+1, m.suppressed(chat))
+		}
+	}
+	if n := strings.Count(m.log.String(), "does not take a message"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, m.log)
+	}
+	m.ledger.broken = nil
+	m.sweepUntil(m.now.Add(3 * time.Minute))
+	if !m.suppressed(storagetest.Chat(2)) {
+		t.Error("it is not taken later either")
+	}
+}
+
+// slow is a budget whose every request takes a time.
+type slow struct {
+	free
+
+	wait func()
+}
+
+func (s slow) Wait(ctx context.Context) error {
+	s.wait()
+	return ctx.Err()
+}
+
+// sweepAt gives the mailroom a sweeper whose every request takes so long.
+func (m *mailroom) sweepAt(each time.Duration) {
+	m.t.Helper()
+	client, err := periskope.New(periskope.Config{BaseURL: "http://127.0.0.1/v1", Token: "a-token", Transport: m})
+	check(m.t, err)
+	m.sweepBy(gateway.New(client, nil, gateway.Config{}), slow{wait: func() { m.now = m.now.Add(each) }})
 }

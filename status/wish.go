@@ -182,6 +182,9 @@ func isSign(r rune) bool {
 // plainLetter is the letter that people write instead of r where they are in a
 // hurry, or where their keyboard is another country's.
 func plainLetter(r rune) rune {
+	if unicode.Is(unicode.Cherokee, r) {
+		return unicode.ToUpper(r) // whose cases cases.Fold swaps
+	}
 	switch r {
 	case 'ı':
 		return 'i'

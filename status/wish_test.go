@@ -95,7 +95,7 @@ func TestWordsCanBeChanged(t *testing.T) {
 }
 
 func FuzzFold(f *testing.F) {
-	for _, seed := range []string{"STOP", "Arrêt!", "بند کریں", "बंद करो", "ｽﾄｯﾌﾟ", "s.t.o.p", "1️⃣", "\xff\xfe", "İ", "ǰ", "ﬃ", "😀‍🔥"} {
+	for _, seed := range []string{"STOP", "Arrêt!", "بند کریں", "बंद करो", "ｽﾄｯﾌﾟ", "s.t.o.p", "1️⃣", "\xff\xfe", "İ", "ǰ", "ﬃ", "😀‍🔥", "Ꮟ"} {
 		f.Add(seed)
 	}
 	words := builtIn(f)

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,26 +23,52 @@ type Purger interface {
 // Withdrawer knows which queued rows must not be sent, and notes that they will
 // not be.
 type Withdrawer interface {
-	// QueuedOfSuppressed is rows that are in the provider's queue and whose chat
-	// must not be written to, as the ledger learned at a time or later.
-	QueuedOfSuppressed(ctx context.Context, since time.Time, limit int) ([]campaign.Located, error)
-	Withdraw(ctx context.Context, id campaign.ID, seqs []int64, detail string) (int64, error)
+	// ToWithdraw is rows that are in the provider's queue and must not be sent:
+	// their chat opted out, at a time or later, or their campaign was canceled. One
+	// that is canceled itself was taken out before, and is in the queue all the same.
+	ToWithdraw(ctx context.Context, since time.Time, limit int) ([]campaign.Located, error)
+	// Withdraw notes jobs as taken out, or, of canceled rows, that they were to be
+	// taken out once more.
+	Withdraw(ctx context.Context, id campaign.ID, queueIDs []string) (int64, error)
 }
 
 const (
-	purgeFor   = 24 * time.Hour  // after the opt-out; a job does not wait for longer
+	purgeFor   = 72 * time.Hour  // after the opt-out: a message is not followed for longer
 	purgeFirst = time.Second     // until a job that was not purged is tried again, doubling from there
-	purgeLast  = time.Minute     // the longest of these waits
 	lookEvery  = 5 * time.Second // between looks into the ledger
 	lookShare  = 20              // at most one part in so many of the time is spent on looks
 	lookRows   = 5000            // of one look
+
+	purgeBatch    = 100                    // jobs of one request
+	purgeRequests = 10                     // of one sender and round
+	purgeBurst    = 30                     // requests that may come one after the other
+	purgeEvery    = 500 * time.Millisecond // between requests after that
+
+	refusals  = 10               // in a row, of one sender, after which it is left alone for some time
+	restFirst = 10 * time.Second // the first such pause, doubling from there
+	restLast  = 10 * time.Minute // the longest of them
 )
 
-// Withdrawals takes the jobs of people who opted out back out of the provider's
-// queue. What is to be taken out stands in the ledger: a row is tried as long as
-// it is queued there, its person is opted out and that is not longer ago than a
-// day, so neither an outage nor a restart loses one, nor does a job that got into
-// the queue when the opt-out was known already. It is safe for concurrent use.
+// purgeLast is the longest wait until a job is tried again that has been tried for
+// so long. While its phone is away a job may be in the queue for days, and what is
+// not in the queue any more the ledger will hear of some other way.
+func purgeLast(tried time.Duration) time.Duration {
+	switch {
+	case tried < time.Hour:
+		return time.Minute
+	case tried < 24*time.Hour:
+		return 10 * time.Minute
+	default:
+		return time.Hour
+	}
+}
+
+// Withdrawals takes the jobs of people who opted out, and those of canceled
+// campaigns, back out of the provider's queue. What is to be taken out stands in
+// the ledger: a row is tried as long as it is queued and followed there, and its
+// person is opted out or its campaign canceled, so neither an outage nor a restart
+// loses one, nor does a job that got into the queue when that was known already.
+// It is safe for concurrent use.
 type Withdrawals struct {
 	ledger Withdrawer
 	purger Purger
@@ -51,24 +78,48 @@ type Withdrawals struct {
 
 	rounds sync.Mutex // one round at a time; guards what follows
 	look   time.Time  // when the ledger is looked at next
+	free   time.Time  // when the requests so far are paid for, at one every purgeEvery
 
-	mu   sync.Mutex
-	jobs map[string]*withdrawal // by queue id
+	mu      sync.Mutex
+	asked   bool                   // to look before its time
+	more    bool                   // than the last look showed, there may be
+	jobs    map[string]*withdrawal // by queue id
+	rests   map[campaign.SenderID]*rested
+	stopped error // why nothing is purged any more
+}
+
+// rested is a sender whose requests are refused one after the other.
+type rested struct {
+	refusals int // in a row
+	pauses   int
+	until    time.Time
+	wholly   bool // or else only those of its jobs that were refused before
 }
 
 type withdrawal struct {
 	campaign.Located
 
-	next   time.Time
-	tries  int
-	purged bool // and still to be noted
+	next    time.Time
+	first   time.Time // when it was tried first
+	tries   int
+	refused int  // how often a request that named it was refused
+	urgent  bool // somebody has just opted out
+	purged  bool // and that is still to be noted
+}
+
+// turn is when the job's is, among others that were refused as often.
+func (j *withdrawal) turn() int {
+	if j.urgent {
+		return 0
+	}
+	return 1
 }
 
 // NewWithdrawals makes withdrawals.
 func NewWithdrawals(ledger Withdrawer, purger Purger, log *slog.Logger) *Withdrawals {
 	return &Withdrawals{
 		ledger: ledger, purger: purger, log: log.With("component", "withdrawals"), clock: time.Now,
-		wake: make(chan struct{}, 1), jobs: map[string]*withdrawal{},
+		wake: make(chan struct{}, 1), jobs: map[string]*withdrawal{}, rests: map[campaign.SenderID]*rested{},
 	}
 }
 
@@ -76,7 +127,7 @@ func NewWithdrawals(ledger Withdrawer, purger Purger, log *slog.Logger) *Withdra
 // It never waits.
 func (w *Withdrawals) Take(queued []campaign.Located) {
 	w.mu.Lock()
-	w.add(queued)
+	w.add(queued, true)
 	w.mu.Unlock()
 	select {
 	case w.wake <- struct{}{}:
@@ -84,40 +135,84 @@ func (w *Withdrawals) Take(queued []campaign.Located) {
 	}
 }
 
-func (w *Withdrawals) add(queued []campaign.Located) {
+// Look has the ledger looked at at once. It never waits.
+func (w *Withdrawals) Look() {
+	w.mu.Lock()
+	w.asked = true
+	w.mu.Unlock()
+	w.Take(nil)
+}
+
+// Again has the jobs of a sender tried at once that wait for their turn: its phone
+// is back, and what is in its queue goes out now. It never waits.
+func (w *Withdrawals) Again(sender campaign.SenderID) {
+	w.mu.Lock()
+	delete(w.rests, sender)
+	for _, job := range w.jobs {
+		if job.Sender.ID == sender && !job.purged {
+			job.next = time.Time{}
+		}
+	}
+	w.mu.Unlock()
+	w.Take(nil)
+}
+
+func (w *Withdrawals) add(queued []campaign.Located, urgent bool) {
 	for _, row := range queued {
-		if row.QueueID != "" && w.jobs[row.QueueID] == nil {
-			w.jobs[row.QueueID] = &withdrawal{Located: row}
+		if row.QueueID != "" && w.jobs[row.QueueID] == nil && w.stopped == nil {
+			w.jobs[row.QueueID] = &withdrawal{Located: row, urgent: urgent}
 		}
 	}
 }
 
-// Run purges until ctx ends.
+// Run purges until ctx ends, or it must not go on.
 func (w *Withdrawals) Run(ctx context.Context) {
-	failing := false
+	trouble := complaint{log: w.log, work: "purging queued messages that must not be sent"}
 	for ctx.Err() == nil {
 		err := w.Round(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil && !failing:
-			w.log.WarnContext(ctx, "queued messages to people who opted out were not all purged, will try again", "err", err)
-		case err != nil:
-			w.log.DebugContext(ctx, "queued messages to people who opted out were not all purged yet", "err", err)
+		if w.over() {
+			return
 		}
-		failing = err != nil
+		trouble.hear(ctx, err)
+		w.pause(ctx)
+	}
+}
+
+// over says whether there is nothing to do any more, for good.
+func (w *Withdrawals) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, job := range w.jobs {
+		if job.purged {
+			return false
+		}
+	}
+	return w.stopped != nil
+}
+
+// Drain purges what can be purged now: it ends when every job that the ledger
+// knows of is out, was asked for this often, or is of a sender that is left alone.
+func (w *Withdrawals) Drain(ctx context.Context, tries int) error {
+	for {
+		err := w.Round(ctx)
+		w.mu.Lock()
+		w.asked = w.more // beyond what the last look showed
+		now := w.clock()
+		again := w.more && err == nil
+		for _, job := range w.jobs {
+			again = again || w.stopped == nil && job.tries < tries && !w.restUntil(job).After(now)
+		}
+		w.mu.Unlock()
+		if !again || ctx.Err() != nil {
+			return err
+		}
 		w.pause(ctx)
 	}
 }
 
 // pause waits until something is taken or due.
 func (w *Withdrawals) pause(ctx context.Context) {
-	timer := time.NewTimer(max(w.due().Sub(w.clock()), 0))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-w.wake:
-	case <-timer.C:
-	}
+	rest(ctx, w.due().Sub(w.clock()), w.wake)
 }
 
 // due is when there is something to do next.
@@ -127,13 +222,34 @@ func (w *Withdrawals) due() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	due := w.look
+	switch {
+	case w.stopped != nil: // only something to be noted is left
+		due = w.clock().Add(lookEvery)
+	case w.asked:
+		due = w.clock()
+	}
 	for _, job := range w.jobs {
-		if job.next.Before(due) {
-			due = job.next
+		next := job.next
+		if !job.purged {
+			next = latest(next, w.restUntil(job), w.free.Add(-purgeBurst*purgeEvery))
+		}
+		if next.Before(due) {
+			due = next
 		}
 	}
 	return due
 }
+
+// restUntil is until when a job is left alone for its sender's sake.
+func (w *Withdrawals) restUntil(job *withdrawal) time.Time {
+	r := w.rests[job.Sender.ID]
+	if r == nil || !r.wholly && job.refused == 0 {
+		return time.Time{}
+	}
+	return r.until
+}
+
+func latest(list ...time.Time) time.Time { return slices.MaxFunc(list, time.Time.Compare) }
 
 // Round does once what is due: it looks into the ledger, purges, and notes what
 // is out. What the provider does not echo is not in its queue, or not yet: such a
@@ -142,23 +258,37 @@ func (w *Withdrawals) due() time.Time {
 func (w *Withdrawals) Round(ctx context.Context) error {
 	w.rounds.Lock()
 	defer w.rounds.Unlock()
-	failures := []error{w.learn(ctx)}
+	var failures []error
+	if w.halted() == nil {
+		failures = append(failures, w.learn(ctx))
+	}
 	for _, jobs := range w.ready() {
 		failures = append(failures, w.purge(ctx, jobs))
 	}
-	failures = append(failures, w.note(ctx))
+	failures = append(failures, w.note(ctx), w.halted())
 	return errors.Join(failures...)
+}
+
+// halted is why nothing is purged any more; nil while it is.
+func (w *Withdrawals) halted() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stopped
 }
 
 // learn asks the ledger, if it is time, which rows are to be withdrawn, and lets
 // go of those that were tried and are not among them any more.
 func (w *Withdrawals) learn(ctx context.Context) error {
 	began := w.clock()
-	if began.Before(w.look) {
+	w.mu.Lock()
+	asked := w.asked
+	w.asked = false
+	w.mu.Unlock()
+	if began.Before(w.look) && !asked {
 		return nil
 	}
 	w.look = began.Add(lookEvery)
-	rows, err := w.ledger.QueuedOfSuppressed(ctx, began.Add(-purgeFor), lookRows)
+	rows, err := w.ledger.ToWithdraw(ctx, began.Add(-purgeFor), lookRows)
 	if err != nil {
 		return fmt.Errorf("list jobs to purge: %w", err)
 	}
@@ -170,52 +300,190 @@ func (w *Withdrawals) learn(ctx context.Context) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	maps.DeleteFunc(w.jobs, func(id string, job *withdrawal) bool { return !job.purged && job.tries > 0 && !queued[id] })
-	w.add(rows)
+	if len(rows) < lookRows { // all there are
+		maps.DeleteFunc(w.jobs, func(id string, job *withdrawal) bool { return !job.purged && job.tries > 0 && !queued[id] })
+	}
+	known := len(w.jobs)
+	w.add(rows, false)
+	w.more = len(rows) == lookRows && len(w.jobs) > known
 	return nil
 }
 
-// ready is the jobs whose time has come, of each sender.
+// ready is the jobs whose time has come, of each sender: first what was never
+// refused, of that what somebody who opted out is waiting for, and then what has
+// been in the queue for longest, since it leaves it first.
 func (w *Withdrawals) ready() map[campaign.SenderID][]*withdrawal {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock()
 	ready := map[campaign.SenderID][]*withdrawal{}
+	if w.stopped != nil {
+		return ready
+	}
 	for _, job := range w.jobs {
-		if !job.purged && !now.Before(job.next) {
+		if !job.purged && !now.Before(latest(job.next, w.restUntil(job))) {
 			ready[job.Sender.ID] = append(ready[job.Sender.ID], job)
 		}
+	}
+	for _, jobs := range ready {
+		slices.SortFunc(jobs, func(a, b *withdrawal) int {
+			return cmp.Or(cmp.Compare(a.refused, b.refused), cmp.Compare(a.turn(), b.turn()),
+				a.QueuedAt.Compare(b.QueuedAt), cmp.Compare(a.QueueID, b.QueueID))
+		})
 	}
 	return ready
 }
 
-// purge takes jobs of one sender out.
+// purge takes jobs of one sender out, in several requests. What is left then is
+// the next round's: somebody may have opted out meanwhile. A request that is
+// refused is not repeated as it was: its jobs come in smaller and smaller ones, so
+// that one the provider stumbles over does not keep the others in its queue. A
+// sender whose every request is refused, or that itself is, is left alone for
+// longer and longer.
 func (w *Withdrawals) purge(ctx context.Context, jobs []*withdrawal) error {
+	var failures []error
+	for range purgeRequests {
+		batch := batchOf(jobs)
+		if len(batch) == 0 || w.halted() != nil || !w.affordable() {
+			break
+		}
+		purged, err := w.purger.Purge(ctx, batch[0].Sender, queueIDs(batch))
+		code := campaign.CodeOf(err)
+		fault := senderFault(err)
+		refused := !fault && (code == campaign.CodeInvalid || code == campaign.CodeNotFound)
+		jobs = jobs[len(batch):]
+		w.tried(batch, purged, err == nil, refused)
+		if overreached(err) {
+			w.halt(ctx, err)
+			break
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("purge %d jobs: %w", len(batch), err))
+		}
+		switch {
+		case err == nil:
+			w.welcome(batch[0].Sender)
+			continue
+		case fault:
+			w.rest(batch[0].Sender, true)
+		case !refused: // it is no job's fault
+			w.putOff(slices.Concat(batch, jobs), err)
+		case !w.rest(batch[0].Sender, false):
+			continue
+		}
+		break
+	}
+	return errors.Join(failures...)
+}
+
+// affordable says whether one more request may be made now, and counts it.
+func (w *Withdrawals) affordable() bool {
+	now := w.clock()
+	if w.free.Add(-purgeBurst * purgeEvery).After(now) {
+		return false
+	}
+	w.free = latest(w.free, now).Add(purgeEvery)
+	return true
+}
+
+// overreached says whether the provider may have purged other jobs than those that
+// were named.
+func overreached(err error) bool {
+	var over interface{ Overreached() bool }
+	return errors.As(err, &over) && over.Overreached()
+}
+
+// halt ends the purging in this process: one more request might empty the queue of
+// the whole organization once more.
+func (w *Withdrawals) halt(ctx context.Context, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = fmt.Errorf("nothing is purged any more: %w", err)
+	maps.DeleteFunc(w.jobs, func(_ string, job *withdrawal) bool { return !job.purged })
+	w.log.ErrorContext(ctx, "the provider did not say that it purged the named jobs and no other, so it may have emptied its queue: "+
+		"nothing more is taken out of it; look at the queue in the Periskope console, and restart herald to have it try again", "err", err)
+}
+
+// welcome forgets the refusals of a sender.
+func (w *Withdrawals) welcome(sender campaign.Sender) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.rests, sender.ID)
+}
+
+// rest counts one more refusal, and says whether the sender is left alone now:
+// after some in a row, or at once when it is refused itself.
+func (w *Withdrawals) rest(sender campaign.Sender, wholly bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.rests[sender.ID]
+	if r == nil {
+		r = &rested{}
+		w.rests[sender.ID] = r
+	}
+	r.refusals++
+	if r.wholly = wholly; !wholly && r.refusals < refusals {
+		return false
+	}
+	r.until = w.clock().Add(min(restFirst<<min(r.pauses, 10), restLast))
+	r.pauses++
+	return true
+}
+
+// batchOf is the jobs for the next request, from the front of the list.
+func batchOf(jobs []*withdrawal) []*withdrawal {
+	n := 0
+	for n < len(jobs) && jobs[n].refused == jobs[0].refused && n < max(1, purgeBatch>>min(jobs[0].refused, 10)) {
+		n++
+	}
+	return jobs[:n]
+}
+
+// tried notes what came of a request: the jobs that are out, and when the others
+// are tried again. One that was out before is tried once, if the provider answers:
+// what it says to that is no proof, so that its row is asked for, and comes again
+// if it still is in the queue then.
+func (w *Withdrawals) tried(batch []*withdrawal, purged []string, answered, refused bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.clock()
+	for _, job := range batch {
+		job.purged = slices.Contains(purged, job.QueueID) || answered && job.Status == campaign.StatusCanceled
+		if job.purged {
+			job.next = now.Add(purgeFirst)
+			continue
+		}
+		if job.tries == 0 {
+			job.first = now
+		}
+		job.next = now.Add(min(purgeFirst<<min(job.tries, 12), purgeLast(now.Sub(job.first))))
+		job.tries++
+		if refused {
+			job.refused++
+		}
+	}
+}
+
+// putOff leaves the jobs of a sender alone for as long as the provider asked.
+func (w *Withdrawals) putOff(jobs []*withdrawal, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	until := w.clock().Add(min(retryAfter(err), purgeLast(0)))
+	for _, job := range jobs {
+		if !job.purged && job.next.Before(until) {
+			job.next = until
+		}
+	}
+}
+
+// queueIDs are those of the jobs, in order.
+func queueIDs(jobs []*withdrawal) []string {
 	ids := make([]string, len(jobs))
 	for i, job := range jobs {
 		ids[i] = job.QueueID
 	}
 	slices.Sort(ids)
-	purged, err := w.purger.Purge(ctx, jobs[0].Sender, ids)
-	out := map[string]bool{}
-	for _, id := range purged {
-		out[id] = true
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := w.clock()
-	for _, job := range jobs {
-		job.purged = out[job.QueueID]
-		job.next = now.Add(purgeFirst)
-		if !job.purged {
-			job.next = now.Add(min(purgeFirst<<min(job.tries, 10), purgeLast))
-			job.tries++
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("purge %d jobs: %w", len(ids), err)
-	}
-	return nil
+	return ids
 }
 
 // note writes down what is out, also when the process is stopping. What cannot be
@@ -225,25 +493,27 @@ func (w *Withdrawals) note(ctx context.Context) error {
 	defer cancel()
 	var failures []error
 	for id, jobs := range w.out() {
-		seqs := make([]int64, len(jobs))
-		for i, job := range jobs {
-			seqs[i] = job.Seq
-		}
-		n, err := w.ledger.Withdraw(keep, id, seqs, "taken out of the provider's queue: opted out")
+		n, err := w.ledger.Withdraw(keep, id, queueIDs(jobs))
 		w.mu.Lock()
 		for _, job := range jobs {
 			if err == nil {
 				delete(w.jobs, job.QueueID)
 			} else {
 				job.next = w.clock().Add(purgeFirst)
+				job.tries++
 			}
 		}
 		w.mu.Unlock()
 		if err != nil {
-			failures = append(failures, fmt.Errorf("note %d purged jobs: %w", len(seqs), err))
+			failures = append(failures, fmt.Errorf("note %d purged jobs: %w", len(jobs), err))
 			continue
 		}
-		w.log.InfoContext(ctx, "queued messages to people who opted out were purged", "campaign_id", id, "rows", n)
+		if again := int64(len(jobs)) - n; again > 0 {
+			w.log.DebugContext(ctx, "messages that had been purged, or had moved on, were to be purged", "campaign_id", id, "rows", again)
+		}
+		if n > 0 {
+			w.log.InfoContext(ctx, "queued messages that must not be sent were purged", "campaign_id", id, "rows", n)
+		}
 	}
 	return errors.Join(failures...)
 }

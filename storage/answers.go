@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -95,8 +94,7 @@ func deriveAnswers(ctx context.Context, q selecter, row rowKey, chat campaign.Ch
 		}
 		a.RepliedAt, a.Reply = first.At, cut(first.Text, maxReply)
 	}
-	err = q.GetContext(ctx, &a.OptedOut, q.Rebind(
-		"SELECT COALESCE(MIN(at), 0) FROM consents WHERE campaign_n = ? AND seq = ? AND wish = 'opt_out'"), row.Campaign, row.Seq)
+	err = q.GetContext(ctx, &a.OptedOut, q.Rebind(optedOutQuery), row.Campaign, row.Seq)
 	if err != nil || chat.IsGroup() {
 		return a, err
 	}
@@ -105,26 +103,16 @@ func deriveAnswers(ctx context.Context, q selecter, row rowKey, chat campaign.Ch
 
 // deriveVote goes through the votes as they were seen, the oldest first.
 func (a *answers) deriveVote(ctx context.Context, q selecter, row rowKey, chat campaign.ChatID, senderN int64) error {
-	var views []struct {
-		AsOf  int64  `db:"as_of"`
-		Votes string `db:"votes"`
-	}
-	err := q.SelectContext(ctx, &views, q.Rebind(
-		"SELECT as_of, votes FROM ballots WHERE campaign_n = ? AND seq = ? ORDER BY as_of"), row.Campaign, row.Seq)
+	views, err := viewsOf(ctx, q, row)
 	if err != nil || len(views) == 0 {
 		return err
 	}
-	var phone campaign.Phone
-	err = q.GetContext(ctx, &phone, q.Rebind("SELECT phone FROM senders WHERE n = ?"), senderN)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	ours, err := ownChat(ctx, q, senderN)
+	if err != nil {
 		return err
 	}
-	ours := campaign.PersonChat(string(phone))
 	for _, view := range views {
-		var votes []ballot
-		if err := json.Unmarshal([]byte(view.Votes), &votes); err != nil {
-			return fmt.Errorf("decode the votes on row %d: %w", row.Seq, err)
-		}
+		votes, _ := withoutStops(view.Votes)
 		choice, at, err := choiceOf(votes, chat, ours)
 		if err != nil {
 			return err
@@ -145,6 +133,21 @@ func (a *answers) deriveVote(ctx context.Context, q selecter, row rowKey, chat c
 		a.Vote, a.VotedAt = choice, at
 	}
 	return nil
+}
+
+// SQLite takes the index of decisions that answer a row only when told that they
+// answer one, and goes through all opt-outs otherwise.
+const optedOutQuery = `SELECT COALESCE(MIN(at), 0) FROM consents
+	WHERE campaign_n = ? AND seq = ? AND campaign_n > 0 AND wish = 'opt_out'`
+
+// ownChat is the address of the phone that a row was sent from.
+func ownChat(ctx context.Context, q selecter, senderN int64) (campaign.ChatID, error) {
+	var phone campaign.Phone
+	err := q.GetContext(ctx, &phone, q.Rebind("SELECT phone FROM senders WHERE n = ?"), senderN)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", err
+	}
+	return campaign.PersonChat(string(phone)), nil
 }
 
 // choiceOf is the vote of the person a chat belongs to, as the ledger keeps it.

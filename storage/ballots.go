@@ -3,9 +3,12 @@ package storage
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -16,41 +19,147 @@ type ballot struct {
 	Voter   campaign.ChatID `json:"voter"`
 	Options []string        `json:"options"`
 	At      int64           `json:"at,omitempty"`
+	// Stop is the option of a vote without a time by which the voter opts out.
+	// Without options it is what another report about the same time said.
+	Stop string `json:"stop,omitempty"`
 }
 
-// encodeVotes is all votes on a poll message in one fixed order. Withdrawn ones
+// ballotsOf is all votes on a poll message in one fixed order. Withdrawn ones
 // are left out: that is what withdrawn means.
-func encodeVotes(votes []campaign.Ballot) (string, error) {
-	list := []ballot{}
+func ballotsOf(votes []campaign.Ballot) []ballot {
+	list, stops := []ballot{}, map[campaign.ChatID]string{}
 	for _, v := range votes {
-		if len(v.Options) > 0 {
-			list = append(list, ballot{v.Voter, v.Options, millis(v.At)})
+		if len(v.Options) == 0 {
+			continue
+		}
+		list = append(list, ballot{Voter: v.Voter, Options: v.Options, At: millis(v.At)})
+		if v.At.IsZero() && v.Stop != "" {
+			stops[v.Voter] = max(stops[v.Voter], v.Stop)
 		}
 	}
 	slices.SortFunc(list, func(a, b ballot) int {
 		return cmp.Or(cmp.Compare(a.Voter, b.Voter), cmp.Compare(b.At, a.At), slices.Compare(a.Options, b.Options))
 	})
 	list = slices.CompactFunc(list, func(a, b ballot) bool { return a.Voter == b.Voter })
-	text, err := json.Marshal(list)
-	return string(text), err
+	return withStops(list, stops)
 }
 
-// keepBallots keeps the votes on a poll message as they were at one time. The
-// whole of them, since it is the missing ones that tell of a withdrawal. Of two
-// reports about the same time one is kept, always the same.
-func (t *tx) keepBallots(ctx context.Context, row rowKey, asOf int64, votes string, changed map[rowKey]bool) error {
+// withStops adds to votes who opts out by them.
+func withStops(list []ballot, stops map[campaign.ChatID]string) []ballot {
+	for _, voter := range slices.Sorted(maps.Keys(stops)) {
+		i, found := slices.BinarySearchFunc(list, voter, func(b ballot, voter campaign.ChatID) int { return cmp.Compare(b.Voter, voter) })
+		if !found {
+			list = slices.Insert(list, i, ballot{Voter: voter})
+		}
+		list[i].Stop = stops[voter]
+	}
+	return list
+}
+
+// withoutStops is the votes alone, and apart from them who opts out.
+func withoutStops(list []ballot) ([]ballot, map[campaign.ChatID]string) {
+	plain, stops := []ballot{}, map[campaign.ChatID]string{}
+	for _, b := range list {
+		if b.Stop != "" {
+			stops[b.Voter] = b.Stop
+		}
+		if b.Stop = ""; len(b.Options) > 0 {
+			plain = append(plain, b)
+		}
+	}
+	return plain, stops
+}
+
+// mergeVotes is what two reports about the same time come to. Of the votes one
+// is kept, always the same; an opt-out counts whoever told of it.
+func mergeVotes(one, other []ballot) ([]ballot, error) {
+	votes, stops := withoutStops(one)
+	otherVotes, otherStops := withoutStops(other)
+	text, err := json.Marshal(votes)
+	if err != nil {
+		return nil, err
+	}
+	otherText, err := json.Marshal(otherVotes)
+	if err != nil {
+		return nil, err
+	}
+	if string(otherText) > string(text) {
+		votes = otherVotes
+	}
+	for voter, stop := range otherStops {
+		stops[voter] = max(stops[voter], stop)
+	}
+	return withStops(votes, stops), nil
+}
+
+// keepBallots keeps the votes on a poll message as they were at one time, and
+// the opt-outs that follow from them. The whole of the votes, since it is the
+// missing ones that tell of a withdrawal.
+func (t *tx) keepBallots(ctx context.Context, row rowKey, asOf int64, votes []ballot, changed map[rowKey]bool, found *purgeable) error {
 	known, err := t.hasRow(ctx, row)
 	if err != nil || !known {
 		return err
 	}
-	n, err := t.exec(ctx, `
-		INSERT INTO ballots (campaign_n, seq, as_of, votes) VALUES (?, ?, ?, ?)
-		ON CONFLICT (campaign_n, seq, as_of) DO UPDATE SET votes = excluded.votes WHERE excluded.votes > ballots.votes`,
-		row.Campaign, row.Seq, asOf, votes)
-	if n > 0 {
+	var was string
+	err = t.row(ctx, "SELECT votes FROM ballots WHERE campaign_n = ? AND seq = ? AND as_of = ?", row.Campaign, row.Seq, asOf).Scan(&was)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+	case err != nil:
+		return err
+	default:
+		var before []ballot
+		if err := json.Unmarshal([]byte(was), &before); err != nil {
+			return fmt.Errorf("decode the votes on row %d: %w", row.Seq, err)
+		}
+		if votes, err = mergeVotes(before, votes); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(votes)
+	if err != nil {
+		return err
+	}
+	if string(text) == was && !(view{Votes: votes}).stops() {
+		return nil
+	}
+	if string(text) != was {
+		_, err := t.exec(ctx, `
+			INSERT INTO ballots (campaign_n, seq, as_of, votes) VALUES (?, ?, ?, ?)
+			ON CONFLICT (campaign_n, seq, as_of) DO UPDATE SET votes = excluded.votes`,
+			row.Campaign, row.Seq, asOf, string(text))
+		if err != nil {
+			return err
+		}
 		changed[row] = true
 	}
-	return err
+	return t.keepStops(ctx, row, changed, found)
+}
+
+// view is the votes on a poll message as they were at one time.
+type view struct {
+	AsOf  int64
+	Votes []ballot
+}
+
+// viewsOf is the votes on a row as they were seen, the oldest first.
+func viewsOf(ctx context.Context, q selecter, row rowKey) ([]view, error) {
+	var kept []struct {
+		AsOf  int64  `db:"as_of"`
+		Votes string `db:"votes"`
+	}
+	err := q.SelectContext(ctx, &kept, q.Rebind(
+		"SELECT as_of, votes FROM ballots WHERE campaign_n = ? AND seq = ? ORDER BY as_of"), row.Campaign, row.Seq)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]view, len(kept))
+	for i, k := range kept {
+		views[i].AsOf = k.AsOf
+		if err := json.Unmarshal([]byte(k.Votes), &views[i].Votes); err != nil {
+			return nil, fmt.Errorf("decode the votes on row %d: %w", row.Seq, err)
+		}
+	}
+	return views, nil
 }
 
 // BallotsOf walks the votes on the polls of a campaign as they are now, those of
@@ -85,6 +194,7 @@ func (s *Store) BallotsOf(ctx context.Context, id campaign.ID) iter.Seq2[campaig
 				b.Ref = campaign.MessageRef{QueueID: r.QueueID, UniqueID: r.UniqueID, MessageID: r.MessageID, Chat: r.Chat}
 				var votes []ballot
 				err := json.Unmarshal([]byte(r.Votes), &votes)
+				votes, _ = withoutStops(votes)
 				for _, v := range votes {
 					b.Votes = append(b.Votes, campaign.Ballot{Voter: v.Voter, Options: v.Options, At: moment(v.At)})
 				}

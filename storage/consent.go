@@ -24,16 +24,29 @@ type consentRow struct {
 	Campaign int64                  `db:"campaign_n"`
 	Seq      int64                  `db:"seq"`
 	Learned  int64                  `db:"learned"`
+
+	moved bool // it is known already, at another time: nobody is told again
 }
+
+// source is who decided, as others are told.
+func (c consentRow) source() campaign.ConsentSource {
+	if c.Source == sourceSeen {
+		return campaign.ConsentVote
+	}
+	return c.Source
+}
+
+func (c consentRow) said() bool { return campaign.Consent{Reason: c.Reason}.Said() }
 
 const consentColumns = "chat, at, wish, source, reason, campaign_n, seq, learned"
 
-// compare orders what may be told of one decision, the better last: one that
-// names the message it answers. The rest only makes the choice the same for
-// every order.
+// compare orders what may be told of one decision, the better last: one whose
+// time was told, then one that names the message it answers, and then one that
+// somebody gave a reason for. The rest only makes the choice the same for every
+// order.
 func (c consentRow) compare(other consentRow) int {
-	return cmp.Or(cmp.Compare(c.Campaign, other.Campaign), cmp.Compare(c.Seq, other.Seq),
-		cmp.Compare(c.Source, other.Source), cmp.Compare(c.Reason, other.Reason))
+	return cmp.Or(-cmp.Compare(asInt(c.Source == sourceSeen), asInt(other.Source == sourceSeen)), cmp.Compare(c.Campaign, other.Campaign), cmp.Compare(c.Seq, other.Seq),
+		cmp.Compare(asInt(c.said()), asInt(other.said())), cmp.Compare(c.Source, other.Source), cmp.Compare(c.Reason, other.Reason))
 }
 
 // errWish is what a decision gets that decides nothing.
@@ -176,6 +189,9 @@ func (t *tx) keepConsent(ctx context.Context, c, was consentRow, changed map[row
 		return nil
 	}
 	changed[now] = true
+	if c.moved {
+		return nil
+	}
 	return t.reportOptOut(ctx, c)
 }
 
@@ -355,18 +371,19 @@ func (s *Store) suppressed(ctx context.Context, found purgeable) (campaign.Suppr
 }
 
 // OptOuts walks the chats that must not be written to, with the decision that
-// holds, in the order of their addresses. A chat that is known in several
+// holds, in the order of their addresses. Was that one made without a reason,
+// the last reason is told that was given since the chat opted out. A chat that is known in several
 // spellings comes under the one its decision came with. An error ends the walk.
 func (s *Store) OptOuts(ctx context.Context) iter.Seq2[campaign.OptOut, error] {
 	return func(yield func(campaign.OptOut, error) bool) {
 		for after := campaign.ChatID(""); ; {
-			var page []consentRow
+			var page []optOutRow
 			if err := s.readers.SelectContext(ctx, &page, s.readers.Rebind(optOutsQuery), string(after), pageRows); err != nil {
 				yield(campaign.OptOut{}, s.fail("list the opt-outs", err))
 				return
 			}
 			for _, row := range page {
-				c, err := s.consentOf(ctx, row)
+				c, err := s.optOutOf(ctx, row)
 				if !yield(campaign.OptOut{Consent: c, Since: moment(row.Learned)}, s.fail("list the opt-outs", err)) || err != nil {
 					return
 				}
@@ -379,14 +396,42 @@ func (s *Store) OptOuts(ctx context.Context) iter.Seq2[campaign.OptOut, error] {
 	}
 }
 
-const optOutsQuery = `SELECT c.chat, c.at, c.wish, c.source, c.reason, c.campaign_n, c.seq, c.learned
+// optOutRow is an opt-out that holds.
+type optOutRow struct {
+	consentRow
+
+	More bool `db:"more"` // more may have been decided about the chat
+}
+
+// optOutOf looks for a reason where the decision that holds has none.
+func (s *Store) optOutOf(ctx context.Context, row optOutRow) (campaign.Consent, error) {
+	c, err := s.consentOf(ctx, row.consentRow)
+	if err != nil || c.Said() || !row.More {
+		return c, err
+	}
+	all, err := s.ConsentOf(ctx, row.Chat)
+	for _, earlier := range all {
+		if earlier.Wish != campaign.WishOut {
+			break // what was said before an opt-in is over
+		}
+		if earlier.Said() {
+			c.Reason = earlier.Reason
+			break
+		}
+	}
+	return c, err
+}
+
+const optOutsQuery = `SELECT c.chat, c.at, c.wish, c.source, c.reason, c.campaign_n, c.seq, c.learned,
+	  (SELECT COUNT(*) FROM consents o WHERE o.chat = s.chat) > 1 OR EXISTS (SELECT 1 FROM chat_aliases a WHERE a.alias = s.chat)
+	  OR EXISTS (SELECT 1 FROM chat_aliases a WHERE a.chat = s.chat) AS more
 	FROM suppressions s JOIN consents c ON c.chat = s.chat AND c.at = s.at AND c.wish = 'opt_out'
 	WHERE s.chat > ? ORDER BY s.chat LIMIT ?`
 
 func (s *Store) consentOf(ctx context.Context, r consentRow) (campaign.Consent, error) {
 	id, err := s.campaignID(ctx, r.Campaign)
 	return campaign.Consent{
-		Chat: r.Chat, Wish: r.Wish, At: moment(r.At), Source: r.Source, Reason: r.Reason, Campaign: id, Seq: r.Seq,
+		Chat: r.Chat, Wish: r.Wish, At: moment(r.At), Source: r.source(), Reason: r.Reason, Campaign: id, Seq: r.Seq,
 	}, err
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // DuePolls is the rows whose status is to be asked for at now, the longest due
-// first: of the given campaigns, or of all that are not completed.
+// first: of the given campaigns, or of all.
 func (s *Store) DuePolls(ctx context.Context, now time.Time, limit int, ids ...campaign.ID) ([]campaign.Tracked, error) {
 	numbers, err := s.polled(ctx, ids)
 	if err != nil {
@@ -85,12 +85,17 @@ func (s *Store) polled(ctx context.Context, ids []campaign.ID) (map[int64]campai
 		return numbers, nil
 	}
 	var rows []campaignRow
-	err := s.readers.SelectContext(ctx, &rows, "SELECT n, id FROM campaigns WHERE state NOT IN ('draft', 'scheduled', 'completed')")
+	err := s.readers.SelectContext(ctx, &rows, polledQuery)
 	for _, r := range rows {
 		numbers[r.N] = r.ID
 	}
 	return numbers, err
 }
+
+// Whatever state a campaign is in: of a completed one a message may have been
+// taken back.
+const polledQuery = `SELECT n, id FROM campaigns c
+	WHERE EXISTS (SELECT 1 FROM recipients r WHERE r.campaign_n = c.n AND r.next_poll_at > 0)`
 
 // AwaitingEvidence is how many rows of a campaign have their status still to
 // be asked for.
@@ -245,10 +250,14 @@ func (r observed) fold(o campaign.Observation, now, firstPoll int64) observed {
 	}
 	was := r
 	if o.Former {
-		if o.Status.Merge(campaign.StatusSent) != o.Status { // of failed and what comes before it
+		if !o.Status.Out() { // of failed and what comes before it
 			return r
 		}
 		o.QueueID, o.UniqueID, o.NextPoll = "", "", time.Time{}
+	}
+	if was.withdrawn() && !o.Status.Out() {
+		r.schedule(o, was, now, firstPoll)
+		return r
 	}
 	if o.Status.Evident() {
 		r.Status = was.Status.Merge(o.Status)
@@ -276,6 +285,13 @@ func (r observed) fold(o campaign.Observation, now, firstPoll int64) observed {
 	return r
 }
 
+// withdrawn says whether the row's job was purged from the provider's queue. What
+// the provider says of such a job is not known, so that only proof that the
+// message went out counts: it was being sent when it was to be purged.
+func (r observed) withdrawn() bool {
+	return r.Status.TakenBack(r.QueueID)
+}
+
 // become sets what goes with a new status.
 func (r *observed) become(o campaign.Observation, was observed) {
 	r.Skip, r.Fail, r.FailClass, r.Detail = "", "", "", o.Detail
@@ -292,17 +308,25 @@ func (r *observed) become(o campaign.Observation, was observed) {
 // schedule sets when the row's status is asked for again.
 func (r *observed) schedule(o campaign.Observation, was observed, now, firstPoll int64) {
 	asked := o.Source == campaign.EvidencePoll || o.Source == campaign.EvidenceJobs || o.Source == campaign.EvidenceMessages
-	if asked {
+	if r.withdrawn() && o.AskedAs != campaign.StatusCanceled {
+		return // it was asked for before it was taken back
+	}
+	switch recall := campaign.Recall(r.Polls); {
+	case asked && r.withdrawn():
+		r.Polls = int(recall.After(o))
+	case was.withdrawn() && !r.withdrawn(): // it went out
+		r.Polls = recall.Requests() + asInt(asked)
+	case asked:
 		r.Polls++
 	}
 	switch {
-	case r.Status.Settled(), !r.Status.Evident():
+	case !r.withdrawn() && (r.Status.Settled() || !r.Status.Evident()):
 		r.NextPollAt = 0
 	case !o.NextPoll.IsZero():
 		r.NextPollAt = millis(o.NextPoll)
 	case asked:
 		r.NextPollAt = 0
-	case !was.Status.Evident(): // a webhook brought the first news of it
+	case !was.Status.Evident() && r.Status.Evident(): // a webhook brought the first news of it
 		r.NextPollAt = now + firstPoll
 	}
 }

@@ -185,6 +185,8 @@ const (
 	SubmittingQuery  = submittingQuery
 	DuePollsQuery    = duePollsQuery
 	AwaitingQuery    = awaitingQuery
+	UnfollowedQuery  = unfollowedQuery
+	DueTakenBack     = dueTakenBackQuery
 	CancelPending    = cancelPending
 	CancelStaged     = cancelStaged
 	UnknownQuery     = unknownQuery
@@ -209,12 +211,17 @@ const (
 	ReviewsQuery     = reviewsQuery
 	BallotsQuery     = ballotsQuery
 	WatchesQuery     = watchesQuery
+	OptedOutQuery    = optedOutQuery
+	KeptStopsQuery   = keptStopsQuery
+	RowsOfChatQuery  = rowsOfChatQuery
 	DueNoticesQuery  = dueNoticesQuery
 	NoticeQueues     = noticeQueuesQuery
 	RetryableQuery   = retryableQuery
 
-	QueuedQuery        = queuedQuery
-	QueuedSkippedQuery = queuedSkippedQuery
+	QueuedQuery         = queuedQuery
+	QueuedSkippedQuery  = queuedSkippedQuery
+	QueuedCanceledQuery = queuedCanceledQuery
+	StillQueuedQuery    = stillQueuedQuery
 )
 
 // StageQuery is built at start, so it is no constant.

@@ -18,7 +18,7 @@ type folding struct {
 	consent     *consentRow
 	voted       rowKey
 	asOf        int64
-	votes       string // "": no ballots
+	votes       []ballot
 	alias       *campaign.ChatAlias
 }
 
@@ -26,7 +26,8 @@ type folding struct {
 // all in one transaction, together with what becomes of the deliveries. Every
 // order and repetition of the same foldings ends in the same ledger: statuses
 // are merged as Observe does, replies, decisions and votes are kept under keys of
-// their own, and what rows and totals say of them is derived anew.
+// their own, and what rows and totals say of them is derived anew, as is since
+// when somebody is opted out by a vote without a time (keepStops).
 //
 // What names a campaign or row that the ledger does not have changes nothing of
 // it, and a reply without an id or a consent that decides nothing is passed over;
@@ -94,7 +95,7 @@ func (s *Store) folding(ctx context.Context, in campaign.Folding) (folding, erro
 		if f.voted.Campaign, err = s.numberIfKnown(ctx, b.Campaign); err != nil {
 			return f, err
 		}
-		f.votes, err = encodeVotes(b.Votes)
+		f.votes = ballotsOf(b.Votes)
 	}
 	return f, err
 }
@@ -121,7 +122,7 @@ func (t *tx) fold(ctx context.Context, f folding, firstPoll int64, changed map[r
 		}
 	}
 	if f.voted.Campaign > 0 {
-		if err := t.keepBallots(ctx, f.voted, f.asOf, f.votes, changed); err != nil {
+		if err := t.keepBallots(ctx, f.voted, f.asOf, f.votes, changed, found); err != nil {
 			return err
 		}
 	}

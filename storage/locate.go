@@ -214,10 +214,11 @@ func (s *Store) LatestTo(ctx context.Context, phone campaign.Phone, chat campaig
 }
 
 // One look-up per campaign in each of the two indexes on chat, as boundQuery. A
-// message was sent at the beginning of its call, or when the provider says.
+// message was sent at the beginning of its call, or when the provider says. One
+// that was taken back out of the provider's queue was not.
 const (
 	sentAt      = "CASE WHEN r.queued_at > 0 AND r.queued_at < r.claimed_at THEN r.queued_at ELSE r.claimed_at END"
-	maybeSent   = "(r.queued_at > 0 OR r.status IN ('submitting', 'unknown')) AND " + sentAt + " BETWEEN ? AND ?"
+	maybeSent   = "(r.queued_at > 0 AND r.status <> 'canceled' OR r.status IN ('submitting', 'unknown')) AND " + sentAt + " BETWEEN ? AND ?"
 	latestQuery = `SELECT ` + locatedOfR + `, ` + sentAt + ` AS sent_at FROM senders s CROSS JOIN campaigns c CROSS JOIN recipients r
 	WHERE s.phone = ? AND r.campaign_n = c.n AND r.chat = ? AND r.addressed = 1 AND r.sender_n = s.n AND ` + maybeSent + `
 	UNION ALL SELECT ` + locatedOfR + `, ` + sentAt + ` AS sent_at FROM senders s CROSS JOIN campaigns c CROSS JOIN recipients r

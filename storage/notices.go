@@ -69,7 +69,8 @@ func (t *tx) reportState(ctx context.Context, number int64, from, to campaign.St
 }
 
 // reportRow tells what a row has come to, if that is for others to know: not
-// the steps before the call, and of skips only those by an opt-out.
+// the steps before the call, and of skips only those by an opt-out. That a row is
+// canceled is told only of one that was told of before (Withdraw).
 func (t *tx) reportRow(ctx context.Context, number, seq int64, at standing) error {
 	switch at.Status {
 	case campaign.StatusQueued, campaign.StatusSent, campaign.StatusDelivered, campaign.StatusRead,
@@ -81,6 +82,10 @@ func (t *tx) reportRow(ctx context.Context, number, seq int64, at standing) erro
 	case campaign.StatusPending, campaign.StatusStaged, campaign.StatusSubmitting, campaign.StatusProcessing, campaign.StatusCanceled:
 		return nil
 	}
+	return t.tellRow(ctx, number, seq, at)
+}
+
+func (t *tx) tellRow(ctx context.Context, number, seq int64, at standing) error {
 	r, err := t.report(ctx, number)
 	if err != nil || !r.messages {
 		return err
@@ -138,7 +143,7 @@ func (t *tx) reportOptOut(ctx context.Context, c consentRow) error {
 		return err
 	}
 	return t.notify(ctx, c.Campaign, r.url, campaign.NoticeOptOut, campaign.OptOutNotice{
-		RowNotice: row, Source: c.Source, Reason: c.Reason, At: moment(c.At),
+		RowNotice: row, Source: c.source(), Reason: c.Reason, At: moment(c.At),
 	})
 }
 

@@ -2,13 +2,17 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/herald-campaigns/herald/campaign"
 )
 
 // Recovery is what Recover found.
 type Recovery struct {
 	Unknown  int64 // calls that were under way: nobody knows what came of them
 	Returned int64 // rows taken back from the stream
+	Canceled int64 // rows of canceled campaigns that still waited
 }
 
 // interrupted is the detail of a row whose call nobody finished. People read
@@ -19,7 +23,8 @@ const interrupted = "herald stopped during the call"
 // older epoch than their sender's lease has now become unknown: whoever sent
 // them is fenced off. alone says that this process is the only one on the
 // ledger and sends nothing yet; then every row in submitting becomes unknown,
-// and every staged row is pending again, whatever is in the stream.
+// every staged row is pending again, whatever is in the stream, and a campaign
+// that was being canceled is, to the last row.
 //
 // Without alone, call it after acquiring a lease; staged rows are left to
 // Unstage.
@@ -32,7 +37,25 @@ func (s *Store) Recover(ctx context.Context, alone bool) (Recovery, error) {
 	if err == nil && alone {
 		found.Returned, err = s.Unstage(ctx, "", time.Time{})
 	}
+	if err == nil && alone {
+		found.Canceled, err = s.finishCancels(ctx)
+	}
 	return found, s.fail("recover the ledger", err)
+}
+
+// finishCancels cancels what waits of canceled campaigns: whoever canceled them
+// did not come to the end of it.
+func (s *Store) finishCancels(ctx context.Context) (int64, error) {
+	var ids []campaign.ID
+	err := s.readers.SelectContext(ctx, &ids, `
+		SELECT c.id FROM campaigns c JOIN counters k ON k.campaign_n = c.n AND k.kind = 'status' AND k.key = 'pending'
+		WHERE c.state = 'canceled' AND k.n > 0`)
+	var total int64
+	for _, id := range ids {
+		n, cancelErr := s.Cancel(ctx, id)
+		total, err = total+n, errors.Join(err, cancelErr)
+	}
+	return total, err
 }
 
 const submittingQuery = `SELECT r.campaign_n, r.seq, r.sender_n, r.gen, r.attempt, r.claimed_at, r.epoch, COALESCE(l.epoch, 0) AS lease_epoch

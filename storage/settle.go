@@ -117,6 +117,14 @@ func (t *tx) settle(ctx context.Context, number, sender int64, st campaign.Settl
 	claimed := row.Gen == st.Task.Gen && row.Epoch == st.Epoch
 	accepted := st.To == campaign.StatusQueued
 	switch {
+	case row.Status.TakenBack(row.QueueID) && row.QueueID == st.Outcome.QueueID:
+		return row.Status, nil // this was written before, and the message taken back since
+	case row.Status.TakenBack(row.QueueID) && claimed && repeated:
+		return campaign.StatusUnknown, nil
+	case row.Status.TakenBack(row.QueueID) && claimed && !accepted:
+		// Evidence had found the message before. An acceptance, though, is of
+		// another job, which is to be taken out of the queue, too.
+		return row.Status, nil
 	case row.Status.Evident() && claimed:
 		switch {
 		case repeated:
@@ -225,7 +233,7 @@ func (t *tx) applyOutcome(
 		// skip_reason: proof of sending wins over a skip.
 		changed, err = t.exec(ctx, `
 			UPDATE recipients SET status = 'queued', skip_reason = '', detail = '', resolution = '', not_before = 0,
-			  queue_id = ?, unique_id = ?, queue_position = ?, queued_at = ?, next_poll_at = ?`+fromHere,
+			  queue_id = ?, unique_id = ?, queue_position = ?, queued_at = ?, next_poll_at = ?, polls = 0`+fromHere,
 			append([]any{st.Outcome.QueueID, st.Outcome.UniqueID, st.Outcome.QueuePosition, ended, ended + firstPoll}, here...)...)
 		t.accept(number, ended)
 		t.act(row.SenderN, activityAccepted)

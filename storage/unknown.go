@@ -168,25 +168,37 @@ func (s *Store) Witnesses(ctx context.Context, row campaign.UnknownRow, limit in
 	return list, s.fail(what, err)
 }
 
+// A message that was taken back out of the provider's queue is in no list of it.
 // The plus keeps the planner off the index of all queue ids. queued_at is when
 // the call ended; one that ended in the very millisecond of the intent was not
 // before it.
 const (
 	witnessQuery = `SELECT ` + dueColumns + ` FROM recipients
-	WHERE campaign_n = ? AND seq BETWEEN ? AND ? AND sender_n = ? AND +queue_id <> '' AND seq <> ? AND queued_at `
+	WHERE campaign_n = ? AND seq BETWEEN ? AND ? AND sender_n = ? AND +queue_id <> '' AND status <> 'canceled' AND seq <> ? AND queued_at `
 	earlierQuery = witnessQuery + `BETWEEN 1 AND ? - 1 ORDER BY queued_at DESC, seq LIMIT ?`
 	laterQuery   = witnessQuery + `>= ? ORDER BY queued_at, seq LIMIT ?`
 )
 
 // ReturnUnknown moves unknown rows to pending, not before a time: it is proven
-// that the message was not taken, or the operator decided to send it again. A
-// row that is not unknown any more, or at another hand-over than the given one,
+// that the message was not taken. A row that is not unknown any more, or at another hand-over than the given one,
 // stays as it is. Rows of a canceled campaign become canceled. It returns how
 // many rows it moved, and the timeline tells of them.
 //
 // A campaign that was tracking or completed becomes paused (operator) in the
 // same transaction, so that it has no rows to send: running it sends them.
 func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, rows []campaign.Staged, notBefore time.Time, detail string) (int64, error) {
+	return s.returnUnknown(ctx, id, rows, notBefore, detail, campaign.EventResolved)
+}
+
+// ResendUnknown is ReturnUnknown without a proof: a person decided, or the
+// campaign's policy, that some people may get the message twice.
+func (s *Store) ResendUnknown(ctx context.Context, id campaign.ID, rows []campaign.Staged, detail string) (int64, error) {
+	return s.returnUnknown(ctx, id, rows, time.Time{}, detail, campaign.EventResent)
+}
+
+func (s *Store) returnUnknown(
+	ctx context.Context, id campaign.ID, rows []campaign.Staged, notBefore time.Time, detail string, as campaign.EventKind,
+) (int64, error) {
 	n, err := write(ctx, s, func(ctx context.Context, t *tx) (int64, error) {
 		c, err := readCampaign(ctx, t, "SELECT "+campaignColumns+" FROM campaigns WHERE id = ?", id)
 		if err != nil {
@@ -202,7 +214,7 @@ func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, rows []campai
 		}
 		words := [2]string{"row waits again", "rows wait again"}
 		if to == canceled {
-			words = [2]string{"row is canceled", "rows are canceled"}
+			words, as = [2]string{"row is canceled", "rows are canceled"}, campaign.EventResolved
 		}
 		var moved []int64
 		for _, row := range rows {
@@ -219,7 +231,7 @@ func (s *Store) ReturnUnknown(ctx context.Context, id campaign.ID, rows []campai
 		}
 		count := int64(len(moved))
 		t.move(number, unknown, to, count)
-		if err := t.noteResolved(ctx, number, moved, words, detail); err != nil || count == 0 {
+		if err := t.noteResolved(ctx, number, moved, as, words, detail); err != nil || count == 0 {
 			return count, err
 		}
 		if c.State == campaign.StateTracking || c.State == campaign.StateCompleted {
@@ -254,14 +266,14 @@ func (s *Store) AssumeSent(ctx context.Context, id campaign.ID, rows []campaign.
 				marked = append(marked, row.Seq)
 			}
 		}
-		return int64(len(marked)), t.noteResolved(ctx, number, marked, [2]string{"row counts as sent", "rows count as sent"}, detail)
+		return int64(len(marked)), t.noteResolved(ctx, number, marked, campaign.EventResolved, [2]string{"row counts as sent", "rows count as sent"}, detail)
 	})
 	return n, s.fail(fmt.Sprintf("assume unknown rows of campaign %s sent", id), err)
 }
 
 // noteResolved tells the timeline what became of these rows, and which they
 // are; words are for one row and for more.
-func (t *tx) noteResolved(ctx context.Context, number int64, rows []int64, words [2]string, why string) error {
+func (t *tx) noteResolved(ctx context.Context, number int64, rows []int64, as campaign.EventKind, words [2]string, why string) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -274,7 +286,7 @@ func (t *tx) noteResolved(ctx context.Context, number int64, rows []int64, words
 		text += ": " + why
 	}
 	text += " (" + rowNumbers(rows) + ")"
-	return t.note(ctx, number, campaign.Event{Kind: campaign.EventResolved, Detail: text})
+	return t.note(ctx, number, campaign.Event{Kind: as, Detail: text})
 }
 
 // rowNumbers names rows for people, the first 20 of them.

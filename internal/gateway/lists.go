@@ -69,39 +69,104 @@ func (g *Gateway) Visible(ctx context.Context, sender campaign.Sender, queueID s
 // of the chat at all, whoever wrote it and when. Errors are those of Jobs.
 func (g *Gateway) Messages(ctx context.Context, sender campaign.Sender, chat campaign.ChatID, since time.Time) (list []campaign.Candidate, known bool, err error) {
 	const what = "list a chat's messages"
-	seen := map[string]bool{}
-	offset := 0
-	for range maxPages {
-		page, _, err := g.client.ChatMessages(ctx, string(sender.Phone), string(chat), periskope.Page{Offset: offset, Limit: pageSize})
-		switch {
-		case unknownChat(err):
-			return list, known, nil
-		case err != nil:
-			return nil, false, g.explainList(what, sender, err)
+	pages := leaves{since: since, limit: pageSize, most: maxPages}
+	pages.ask = func(page periskope.Page) ([]periskope.Message, error) {
+		messages, _, err := g.client.ChatMessages(ctx, string(sender.Phone), string(chat), page)
+		if unknownChat(err) {
+			return nil, nil
 		}
-		fresh := 0
+		return messages, g.judge(what, sender, page, messages, err)
+	}
+	all, err := pages.turn(func(m periskope.Message) {
+		known = true
+		if ours(m) && (m.Timestamp.IsZero() || !m.Timestamp.Before(since)) {
+			list = append(list, messageCandidate(m, chat))
+		}
+	})
+	switch {
+	case err != nil:
+		return nil, false, err
+	case !all:
+		return nil, false, &campaign.Error{Code: campaign.CodeNotFound, What: fmt.Sprintf("%s: there are more than %d requests show", what, maxPages)}
+	}
+	return list, known, nil
+}
+
+// leaves is a list of messages that comes in pages.
+type leaves struct {
+	since time.Time // nobody asks for what is older
+	limit int       // messages asked for at a time
+	most  int       // requests
+	// ask asks for a page. When that is longer than can be read, which oversize
+	// says of its error, a shorter one is asked for.
+	ask func(periskope.Page) ([]periskope.Message, error)
+}
+
+// standstill is how often the same page comes in a row from a list that knows no
+// offset. One that grows by just a page between two requests gives it twice.
+const standstill = 3
+
+// turn shows every message of the list once. all is false when there are more
+// than so many requests show, or than the one page that the provider has.
+func (l leaves) turn(show func(periskope.Message)) (all bool, err error) {
+	seen := map[string]bool{}
+	offset, same := 0, 0
+	var last []periskope.Message
+	for range l.most {
+		page, err := l.ask(periskope.Page{Offset: offset, Limit: l.limit})
+		switch {
+		case oversize(err) && l.limit > 1:
+			l.limit = max(1, l.limit/4)
+			continue
+		case err != nil:
+			return false, err
+		}
 		for _, m := range page {
-			if m.UniqueID == "" && m.ChatID == "" {
-				return nil, false, g.oddList(what)
-			}
-			known = true
 			if seen[m.UniqueID] { // pages overlap when messages arrive meanwhile
 				continue
 			}
 			seen[m.UniqueID] = m.UniqueID != ""
-			fresh++
-			if ours(m) && (m.Timestamp.IsZero() || !m.Timestamp.Before(since)) {
-				list = append(list, messageCandidate(m, chat))
-			}
+			show(m)
 		}
-		// A short page need not be the last, since the provider may have a limit
-		// of its own.
-		if fresh == 0 || passed(page, since) {
-			return list, known, nil
+		// A short page need not be the last, since the provider may have a limit of
+		// its own; nor one of which all is known, since the list may have grown by a
+		// page meanwhile.
+		if len(page) == 0 || passed(page, l.since) {
+			return true, nil
 		}
-		offset += len(page)
+		if same++; !slices.EqualFunc(page, last, func(a, b periskope.Message) bool { return a.UniqueID != "" && a.UniqueID == b.UniqueID }) {
+			same = 1
+		}
+		if same == standstill {
+			return len(page) < l.limit, nil
+		}
+		offset, last = offset+len(page), page
 	}
-	return nil, false, &campaign.Error{Code: campaign.CodeNotFound, What: fmt.Sprintf("%s: it has more than %d", what, pageSize*maxPages)}
+	return false, nil
+}
+
+// judge is what is wrong with a page; an oversize one is asked for again, shorter.
+func (g *Gateway) judge(what string, sender campaign.Sender, page periskope.Page, messages []periskope.Message, err error) error {
+	switch {
+	case oversize(err) && page.Limit > 1:
+		return err
+	case err != nil:
+		return g.explainList(what, sender, err)
+	case odd(messages):
+		return g.oddList(what)
+	}
+	return nil
+}
+
+// odd says whether there is something among the messages that names none.
+func odd(page []periskope.Message) bool {
+	return slices.ContainsFunc(page, func(m periskope.Message) bool { return m.UniqueID == "" && m.ChatID == "" })
+}
+
+// oversize says whether the answer was longer than can be read.
+func oversize(err error) bool {
+	var response *periskope.ResponseError
+	return errors.As(err, &response) && response.Reason == periskope.ReasonOversize
 }
 
 // passed says whether a page shows its messages from new to old and has got
@@ -143,7 +208,7 @@ func messageCandidate(m periskope.Message, chat campaign.ChatID) campaign.Candid
 	case m.Media != nil:
 		c.Kind = campaign.KindMedia
 	}
-	if c.Status.Merge(campaign.StatusSent) == c.Status {
+	if c.Status.Out() {
 		c.SentAt = m.Timestamp
 	}
 	return c
@@ -182,14 +247,10 @@ func unknownChat(err error) bool {
 // explainList is explain, but that CodeNotFound always means that there is no
 // such list, or one too long to be read.
 func (g *Gateway) explainList(what string, sender campaign.Sender, err error) error {
-	var (
-		api      *periskope.APIError
-		response *periskope.ResponseError
-	)
-	oversize := errors.As(err, &response) && response.Reason == periskope.ReasonOversize
+	var api *periskope.APIError
 	noRoute := []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
 	missing := errors.As(err, &api) && slices.Contains(noRoute, api.Status) && (!api.Envelope() || !senderFault(api))
-	if oversize || missing {
+	if oversize(err) || missing {
 		return &campaign.Error{Code: campaign.CodeNotFound, What: what + ": there is no list that can be read", Err: err}
 	}
 	explained := g.explain(what, sender, err)

@@ -116,7 +116,7 @@ func (w witness) message(m periskope.Message) *campaign.MessageNews {
 		},
 	}
 	e := &news.Evidence
-	if e.Status.Merge(campaign.StatusSent) == e.Status {
+	if e.Status.Out() {
 		e.SentAt = m.Timestamp
 	}
 	if info := m.DeliveryInfo; info != nil {

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/periskope"
 )
 
 // Phones is the state of every phone of the organization. Errors carry a
@@ -60,15 +62,35 @@ func (g *Gateway) CheckContacts(ctx context.Context, sender campaign.Sender, cha
 	return checks, nil
 }
 
+// OverreachError says that the provider did not purge the named jobs and no other,
+// as far as its answer tells: it may have emptied its queue. Its code is the
+// campaign.Error's.
+type OverreachError struct{ Err *campaign.Error }
+
+func (e *OverreachError) Error() string { return e.Err.Error() }
+
+func (e *OverreachError) Unwrap() error { return e.Err }
+
+// Overreached tells the error from one after which the request may be made again.
+func (e *OverreachError) Overreached() bool { return true }
+
 // Purge takes jobs out of the provider's queue, by their queue ids and nothing
 // else, and returns those that the provider says it purged, also along with an
 // error. One that was being sent may still go out. Errors carry a
-// campaign.Code, as Status gives it.
+// campaign.Code, as Status gives it; a *SenderError when our phone is refused. An
+// *OverreachError says that nothing may be purged again before somebody has looked
+// at the queue.
 func (g *Gateway) Purge(ctx context.Context, sender campaign.Sender, queueIDs []string) ([]string, error) {
 	if len(queueIDs) == 0 {
 		return nil, nil
 	}
 	purged, err := g.client.PurgeQueue(ctx, string(sender.Phone), queueIDs)
+	if odd := (*periskope.ResponseError)(nil); errors.As(err, &odd) && odd.Reason == periskope.ReasonEcho {
+		return purged, &OverreachError{&campaign.Error{
+			Code: campaign.CodeUnavailable, What: "purge jobs: the answer is not about the named jobs alone",
+			Hint: "look at the queue in the Periskope console: it may have been emptied; restart herald to have it try again", Err: err,
+		}}
+	}
 	if err != nil {
 		return purged, g.explain("purge jobs", sender, err)
 	}

@@ -19,7 +19,7 @@ import (
 // Errors carry a campaign.Code: CodeThrottled (a *ThrottledError, which says
 // how long to wait), CodeUnauthorized, CodeUnavailable, CodeNotFound when the
 // provider no longer knows the message, CodeInvalid when it cannot be asked
-// for.
+// for; a *SenderError when that is our phone's fault.
 func (g *Gateway) Status(ctx context.Context, sender campaign.Sender, t campaign.Tracked) (campaign.Evidence, error) {
 	evidence := campaign.Evidence{Campaign: t.Campaign, Seq: t.Seq, Source: campaign.EvidencePoll}
 	if t.UniqueID == "" {
@@ -120,6 +120,19 @@ func (e *ThrottledError) Unwrap() error { return e.Err }
 // RetryAfter is how long to wait; 0 when the provider did not say.
 func (e *ThrottledError) RetryAfter() time.Duration { return e.Wait }
 
+// SenderError says that the provider complains about our phone, so that another
+// request for it is refused as well, whatever it is about. Its code is the
+// campaign.Error's.
+type SenderError struct{ Err *campaign.Error }
+
+func (e *SenderError) Error() string { return e.Err.Error() }
+
+func (e *SenderError) Unwrap() error { return e.Err }
+
+// SenderFault tells the error from that of a request which the provider does not
+// like.
+func (e *SenderError) SenderFault() bool { return true }
+
 // explain makes an error of the wire one that a person can act on. what is
 // what was being done.
 func (g *Gateway) explain(what string, sender campaign.Sender, err error) error {
@@ -131,6 +144,9 @@ func (g *Gateway) explain(what string, sender campaign.Sender, err error) error 
 	switch {
 	case errors.As(err, &argument):
 		e.Code = campaign.CodeInvalid
+		if argument.Name == fieldPhone {
+			return &SenderError{e}
+		}
 		return e
 	case !errors.As(err, &api):
 		e.What = fmt.Sprintf("%s at %s", what, g.client.Host())
@@ -148,6 +164,7 @@ func (g *Gateway) explain(what string, sender campaign.Sender, err error) error 
 		e.Code = campaign.CodeNotFound
 		e.What = fmt.Sprintf("%s: Periskope does not accept %s", what, masked(sender))
 		e.Hint = "name a number or phone id of your Periskope organization under senders"
+		return &SenderError{e}
 	case api.Status == http.StatusNotFound && api.Envelope():
 		e.Code = campaign.CodeNotFound
 	case api.Status/100 == 4 && api.Envelope():

@@ -392,6 +392,15 @@ func testOddNews(t *testing.T, s *storage.Store) {
 	wantStatus(t, s, seeded, 1, campaign.StatusPending)
 }
 
+// jobsOf is the queue ids of rows that were sent once.
+func jobsOf(seeded Seeded, seqs ...int64) []string {
+	ids := make([]string, len(seqs))
+	for i, seq := range seqs {
+		ids[i] = fmt.Sprintf("queue-%s-%d-1", seeded.ID, seq)
+	}
+	return ids
+}
+
 func testWithdraw(t *testing.T, s *storage.Store) {
 	ctx := t.Context()
 	seeded := Seed(t, s, 4)
@@ -399,26 +408,47 @@ func testWithdraw(t *testing.T, s *storage.Store) {
 		send(t, s, seeded, seq)
 	}
 	fold(t, s, campaign.Folding{Observation: observation(seeded, 3, campaign.StatusSent, newsTime)})
-	n, err := s.Withdraw(ctx, seeded.ID, []int64{1, 2, 3, 4, 99}, "opted out")
+	n, err := s.Withdraw(ctx, seeded.ID, jobsOf(seeded, 1, 2, 3, 4, 99))
 	must(t, err)
 	if n != 2 {
 		t.Errorf("withdrew %d rows, want 2", n)
 	}
-	if r := wantStatus(t, s, seeded, 1, campaign.StatusCanceled); r.Detail != "opted out" || r.QueueID == "" {
+	if r := wantStatus(t, s, seeded, 1, campaign.StatusCanceled); r.Detail != "taken out of the provider's queue: opted out" || r.QueueID == "" {
 		t.Errorf("withdrawn row: %q, %q", r.Detail, r.QueueID)
 	}
 	wantStatus(t, s, seeded, 3, campaign.StatusSent)
 	wantStatus(t, s, seeded, 4, campaign.StatusPending)
-	if n, err := s.AwaitingEvidence(ctx, seeded.ID); err != nil || n != 1 {
-		t.Errorf("%d rows await evidence, want 1 (%v)", n, err)
+	// Their jobs may have been under way, so they are asked for. Only proof that
+	// the message went out counts, whatever the provider says of a purged job.
+	awaited := func(want int64) {
+		t.Helper()
+		if n, err := s.AwaitingEvidence(ctx, seeded.ID); err != nil || n != want {
+			t.Errorf("%d rows await evidence, want %d (%v)", n, want, err)
+		}
+	}
+	awaited(3)
+	for _, said := range []campaign.Status{"", campaign.StatusQueued, campaign.StatusProcessing, campaign.StatusFailed} {
+		polled := observation(seeded, 1, said, newsTime)
+		polled.Source, polled.AskedAs, polled.NextPoll = campaign.EvidencePoll, campaign.StatusCanceled, time.Now().Add(time.Minute)
+		fold(t, s, campaign.Folding{Observation: polled})
+		wantStatus(t, s, seeded, 1, campaign.StatusCanceled)
+		awaited(3)
 	}
 	fold(t, s, campaign.Folding{Observation: observation(seeded, 2, campaign.StatusDelivered, newsTime)})
 	wantStatus(t, s, seeded, 2, campaign.StatusDelivered)
+	last := observation(seeded, 1, "", newsTime)
+	last.Source, last.AskedAs = campaign.EvidencePoll, campaign.StatusCanceled
+	fold(t, s, campaign.Folding{Observation: last})
+	awaited(2)
+	if r := wantStatus(t, s, seeded, 1, campaign.StatusCanceled); !r.FailedAt.IsZero() || r.Detail != "taken out of the provider's queue: opted out" {
+		t.Errorf("withdrawn row, asked for: %s, %q", r.FailedAt, r.Detail)
+	}
 }
 
-// testQueuedOfSuppressed: whatever is in the provider's queue for who opted out
-// is found, also what got there after the opt-out, until it is out of it.
-func testQueuedOfSuppressed(t *testing.T, s *storage.Store) {
+// testToWithdraw: whatever is in the provider's queue for who opted out, or of a
+// canceled campaign, is found, also what got there after that, until it is out of
+// it.
+func testToWithdraw(t *testing.T, s *storage.Store) {
 	ctx := t.Context()
 	seeded := Seed(t, s, 6)
 	send(t, s, seeded, 1)
@@ -430,7 +460,7 @@ func testQueuedOfSuppressed(t *testing.T, s *storage.Store) {
 	began := time.Now().Add(-time.Hour)
 	want := func(since time.Time, want ...int64) {
 		t.Helper()
-		list, err := s.QueuedOfSuppressed(ctx, since, 10)
+		list, err := s.ToWithdraw(ctx, since, 10)
 		must(t, err)
 		var got []int64
 		for _, row := range list {
@@ -453,7 +483,7 @@ func testQueuedOfSuppressed(t *testing.T, s *storage.Store) {
 	fold(t, s, campaign.Folding{Observation: observation(seeded, 2, campaign.StatusProcessing, newsTime)})
 	want(began, 1, 2, 3)
 	want(time.Now().Add(time.Hour))
-	if list, err := s.QueuedOfSuppressed(ctx, began, 2); err != nil || len(list) != 2 {
+	if list, err := s.ToWithdraw(ctx, began, 2); err != nil || len(list) != 2 {
 		t.Errorf("%d rows of at most 2 (%v)", len(list), err)
 	}
 
@@ -461,11 +491,97 @@ func testQueuedOfSuppressed(t *testing.T, s *storage.Store) {
 	must(t, err)
 	want(began, 1, 2, 3, 5)
 
-	if n, err := s.Withdraw(ctx, seeded.ID, []int64{1, 2}, "opted out"); err != nil || n != 2 {
+	if n, err := s.Withdraw(ctx, seeded.ID, jobsOf(seeded, 1, 2)); err != nil || n != 2 {
 		t.Errorf("withdrew %d rows, want 2 (%v)", n, err)
 	}
 	decide(t, s, consent(seeded, 3, campaign.WishIn, newsTime.Add(time.Minute)))
 	want(began, 5)
+	if n, err := s.Withdraw(ctx, seeded.ID, jobsOf(seeded, 5)); err != nil || n != 1 {
+		t.Errorf("withdrew %d rows, want 1 (%v)", n, err)
+	}
+
+	canceled := Seed(t, s, 6)
+	send(t, s, canceled, 4)
+	send(t, s, canceled, 6)
+	fold(t, s, campaign.Folding{Observation: observation(canceled, 6, campaign.StatusSent, newsTime)})
+	_, err = s.Transition(ctx, canceled.ID, campaign.StateCanceled, "", "")
+	must(t, err)
+	list, err := s.ToWithdraw(ctx, began, 10)
+	must(t, err)
+	if len(list) != 1 || list[0].Campaign != canceled.ID || list[0].Seq != 4 {
+		t.Errorf("of a canceled campaign found %+v", list)
+	}
+	// A job may wait for days, for its phone to come back.
+	if list, err = s.ToWithdraw(ctx, time.Now().Add(time.Hour), 10); err != nil || len(list) != 1 {
+		t.Errorf("of a campaign that was canceled long ago found %+v (%v)", list, err)
+	}
+	if n, err := s.Withdraw(ctx, canceled.ID, jobsOf(canceled, 4)); err != nil || n != 1 {
+		t.Errorf("withdrew %d rows, want 1 (%v)", n, err)
+	}
+	if r := wantStatus(t, s, canceled, 4, campaign.StatusCanceled); r.Detail != "taken out of the provider's queue: the campaign was canceled" {
+		t.Errorf("withdrawn row: %q", r.Detail)
+	}
+	want(began)
+}
+
+// testQueuedStill: a row that was taken back, and of which the provider says that
+// it has it still, is to be withdrawn once more for each time that it says so.
+func testQueuedStill(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	seeded := Seed(t, s, 2)
+	send(t, s, seeded, 1)
+	send(t, s, seeded, 2)
+	withdraw := func(want int64) {
+		t.Helper()
+		if n, err := s.Withdraw(ctx, seeded.ID, jobsOf(seeded, 1)); err != nil || n != want {
+			t.Errorf("withdrew %d rows, want %d (%v)", n, want, err)
+		}
+	}
+	listed := func(want int) {
+		t.Helper()
+		list, err := s.ToWithdraw(ctx, time.Now(), 10)
+		must(t, err)
+		if len(list) != want || want == 1 && (list[0].Seq != 1 || list[0].Status != campaign.StatusCanceled) {
+			t.Errorf("to be withdrawn: %+v", list)
+		}
+	}
+	said := func(status campaign.Status, more bool) {
+		t.Helper()
+		o := observation(seeded, 1, status, newsTime)
+		if o.Source, o.AskedAs = campaign.EvidencePoll, campaign.StatusCanceled; more {
+			o.NextPoll = time.Now().Add(time.Minute)
+		}
+		fold(t, s, campaign.Folding{Observation: o})
+	}
+	withdraw(1)
+	for _, status := range []campaign.Status{campaign.StatusQueued, campaign.StatusProcessing} {
+		listed(0)
+		said("", true)
+		listed(0)
+		said(status, true)
+		listed(1)
+		withdraw(0) // whatever the echo says, it is no proof
+		listed(0)
+		wantStatus(t, s, seeded, 1, campaign.StatusCanceled)
+	}
+	said(campaign.StatusQueued, true)
+	listed(1)
+	said("", true) // it is gone
+	listed(0)
+	said(campaign.StatusQueued, false) // and is followed no longer, but that is known
+	listed(1)
+	withdraw(0)
+	listed(0)
+	said(campaign.StatusQueued, true)
+	said(campaign.StatusSent, true) // it went out all the same
+	listed(0)
+	due, err := s.DuePolls(ctx, time.Now().Add(time.Hour), 10, seeded.ID)
+	must(t, err)
+	for _, row := range due {
+		if row.Polls < 0 {
+			t.Errorf("row %d was asked for %d times", row.Seq, row.Polls)
+		}
+	}
 }
 
 // observation is evidence as a Folding carries it.

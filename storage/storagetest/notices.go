@@ -111,6 +111,10 @@ func testNotices(t *testing.T, s *storage.Store) {
 			campaign.Folding{Observation: observation(seeded, 1, campaign.StatusProcessing, newsTime)},
 			campaign.Folding{Observation: observation(seeded, 1, campaign.StatusDelivered, newsTime)})
 	}
+	for range 2 {
+		_, err = s.Withdraw(ctx, seeded.ID, jobsOf(seeded, 6))
+		must(t, err)
+	}
 	chat := string(Chat(1))
 	want := []string{
 		"campaign.state_changed",
@@ -120,11 +124,12 @@ func testNotices(t *testing.T, s *storage.Store) {
 		"message.status_changed 2 3 " + string(Chat(2)) + " unknown",
 		"message.status_changed 3 4 " + string(Chat(3)) + " failed rejected",
 		"message.status_changed 4 5 " + string(Chat(4)) + " skipped opted_out",
+		"message.status_changed 6 7 " + string(Chat(6)) + " canceled",
 		"recipient.opted_out 4 5 " + string(Chat(4)) + " STOP 2026-09-01T10:00:00Z",
 	}
 	got := told(t, s, "seq", "line", "chat", "status", "reason", "at", "text")
 	for i, line := range got { // the ledger's own times
-		for _, status := range []string{" queued", " unknown", " failed rejected", " skipped opted_out"} {
+		for _, status := range []string{" queued", " unknown", " canceled", " failed rejected", " skipped opted_out"} {
 			if before, at, ok := strings.Cut(line, status); ok && at != "" {
 				got[i] = before + status
 			}

@@ -136,9 +136,15 @@ func (sc scene) happening(rt *rapid.T) happening {
 		}
 	default:
 		options := rapid.SampledFrom([][]string{nil, {"Yes"}, {"No"}, {"Yes", "No"}}).Draw(rt, "options")
-		voter := rapid.IntRange(0, 2).Draw(rt, "voter")
+		voter, told := rapid.IntRange(0, 2).Draw(rt, "voter"), rapid.Bool().Draw(rt, "time told")
 		return func(w *world) campaign.Folding {
 			b := campaign.Ballot{Voter: []campaign.ChatID{w.chats[seq-1], w.alias, campaign.PersonChat(string(Phone))}[voter], Options: options, At: at.Add(-time.Minute)}
+			if !told {
+				b.At = time.Time{}
+				if voter < 2 && slices.Contains(options, "No") {
+					b.Stop = "No"
+				}
+			}
 			located := campaign.LocatedBallots{Campaign: w.campaigns[which].ID, Seq: seq}
 			located.AsOf, located.Votes = at, []campaign.Ballot{b}
 			if options == nil {

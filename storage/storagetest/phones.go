@@ -60,7 +60,10 @@ func testSweeps(t *testing.T, s *storage.Store) {
 	sooner.Times++
 	must(t, s.PutSweep(ctx, sooner))
 	must(t, s.PutSweep(ctx, later))
-	for at, want := range map[time.Duration][]campaign.Sweep{0: {}, time.Minute: {sooner}, time.Hour: {sooner, later}} {
+	beside := sooner // of the same kind, under another key
+	beside.Key, beside.Next = "settling", newsTime.Add(30*time.Minute)
+	must(t, s.PutSweep(ctx, beside))
+	for at, want := range map[time.Duration][]campaign.Sweep{0: {}, time.Minute: {sooner}, time.Hour: {sooner, beside, later}} {
 		got, err := s.Sweeps(ctx, newsTime.Add(at))
 		must(t, err)
 		if diff := cmp.Diff(want, got); diff != "" {

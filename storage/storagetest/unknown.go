@@ -109,6 +109,31 @@ func testReturnUnknown(t *testing.T, s *storage.Store) {
 	}
 }
 
+// testResendUnknown: the timeline tells what was decided from what was proven, and
+// of a canceled campaign nothing is sent again.
+func testResendUnknown(t *testing.T, s *storage.Store) {
+	ctx := t.Context()
+	for state, want := range map[campaign.State]campaign.EventKind{
+		campaign.StateRunning: campaign.EventResent, campaign.StateCanceled: campaign.EventResolved,
+	} {
+		seeded := Seed(t, s, 1)
+		rows := stage(t, s, seeded, 1)
+		claim(t, s, seeded, rows[0])
+		_, err := s.Recover(ctx, true)
+		must(t, err)
+		_, err = s.Transition(ctx, seeded.ID, state, "", "")
+		must(t, err)
+		if n, err := s.ResendUnknown(ctx, seeded.ID, rows, "asha"); err != nil || n != 1 {
+			t.Fatalf("%s: sent %d rows again, want 1 (%v)", state, n, err)
+		}
+		timeline, err := s.Timeline(ctx, seeded.ID)
+		must(t, err)
+		if last := timeline[len(timeline)-1]; last.Kind != want {
+			t.Errorf("%s: the timeline ends with %+v, want %s", state, last, want)
+		}
+	}
+}
+
 // testReturnUnknownReopens: a campaign in which everything was submitted has no
 // row that waits.
 func testReturnUnknownReopens(t *testing.T, s *storage.Store) {
