@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"image"
 	"image/png"
 	"net/url"
 	"os"
@@ -157,7 +158,7 @@ func TestHTMLInChromium(t *testing.T) {
 	b := openBrowser(t)
 	checker := axe(t)
 	for name, scenario := range map[string]func() *ledger{
-		"answered": answered, "mixed": mixed, "unbalanced": unbalanced, "running": running, "unknowns": unknowns, "wide": wide,
+		"answered": answered, "two_polls": twoPolls, "mixed": mixed, "unbalanced": unbalanced, "running": running, "unknowns": unknowns, "wide": wide,
 	} {
 		b.open(t, build(t, scenario()))
 		b.run(t, chromedp.Evaluate(checker, nil))
@@ -210,6 +211,13 @@ func TestTilesWrapEvenly(t *testing.T) {
 func violations(t *testing.T, b *browser) []string {
 	t.Helper()
 	var found string
+	// Text that may lie on a gradient is not judged at all: the tables are looked at
+	// without the shadows at their edges.
+	shadows := func(background string) chromedp.Action {
+		return chromedp.Evaluate(fmt.Sprintf(`document.querySelectorAll('.scroll').forEach(e => { e.style.background = %q; })`, background), nil)
+	}
+	b.run(t, shadows("none"))
+	defer b.run(t, shadows(""))
 	b.run(t, chromedp.Evaluate(`axe.run(document, {resultTypes: ['violations']}).then(r => JSON.stringify({
 		passes: r.passes.length,
 		bad: r.violations.flatMap(v => v.nodes.map(n => v.id + ': ' + n.failureSummary + ' ' + n.html))}))`,
@@ -227,11 +235,78 @@ func violations(t *testing.T, b *browser) []string {
 	return result.Bad
 }
 
-// picture takes the whole page, and checks that it is one in its scheme.
-func (b *browser) picture(t *testing.T, name, scheme string) {
+// A table that is wider than the screen shows at its edges where there is more, and
+// no other does; on paper, where nothing scrolls, none.
+func TestTablesShowThatTheyScroll(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t)
+	b.open(t, build(t, twoPolls()))
+	b.look(t, 360, "light")
+	type table struct {
+		Left, Right, Top, More float64
+	}
+	const list = `[...document.querySelectorAll('.scroll')].map(e => {
+		const r = e.getBoundingClientRect();
+		return {Left: r.left, Right: r.right, Top: r.top + scrollY, More: e.scrollWidth - e.clientWidth};
+	})`
+	shaded := func(img image.Image, x, y float64) bool {
+		red, _, _, _ := img.At(int(x), int(y)+1).RGBA()
+		return red < 0xf000 // the paper is white
+	}
+	for _, end := range []bool{false, true} {
+		var tables []table
+		b.run(t,
+			chromedp.Evaluate(fmt.Sprintf(`document.querySelectorAll('.scroll').forEach(e => { e.scrollLeft = %v ? e.scrollWidth : 0; })`, end), nil),
+			chromedp.Evaluate(list, &tables))
+		img, err := png.Decode(bytes.NewReader(b.shoot(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wide := 0
+		for i, of := range tables {
+			more := of.More > 0
+			if more {
+				wide++
+			}
+			left, right := shaded(img, of.Left, of.Top), shaded(img, of.Right-1, of.Top)
+			if left != (more && end) || right != (more && !end) {
+				t.Errorf("table %d, %v pixels wider than the screen, at its end %v: shaded left %v, right %v", i, of.More, end, left, right)
+			}
+		}
+		if wide == 0 || wide == len(tables) {
+			t.Fatalf("%d of %d tables are wider than the screen", wide, len(tables))
+		}
+	}
+	var printed string
+	b.run(t, emulation.SetEmulatedMedia().WithMedia("print"), chromedp.Evaluate(`getComputedStyle(document.querySelector('.scroll')).backgroundImage`, &printed))
+	if printed != "none" {
+		t.Errorf("on paper: %s", printed)
+	}
+}
+
+// tallest is the height of a picture: Chromium takes none above 16,384.
+const tallest = 12_000
+
+// shoot takes a picture of the page, as much of it as fits.
+func (b *browser) shoot(t *testing.T) []byte {
 	t.Helper()
 	var shot []byte
-	b.run(t, chromedp.FullScreenshot(&shot, 100))
+	b.run(t, chromedp.ActionFunc(func(ctx context.Context) (err error) {
+		_, _, _, _, _, size, err := page.GetLayoutMetrics().Do(ctx)
+		if err != nil {
+			return err
+		}
+		clip := &page.Viewport{Width: size.Width, Height: min(size.Height, tallest), Scale: 1}
+		shot, err = page.CaptureScreenshot().WithCaptureBeyondViewport(true).WithClip(clip).Do(ctx)
+		return err
+	}))
+	return shot
+}
+
+// picture takes the page, and checks that it is one in its scheme.
+func (b *browser) picture(t *testing.T, name, scheme string) {
+	t.Helper()
+	shot := b.shoot(t)
 	if dir := os.Getenv("HERALD_SCREENSHOTS"); dir != "" {
 		if err := os.WriteFile(filepath.Join(dir, name+".png"), shot, 0o600); err != nil {
 			t.Fatal(err)

@@ -107,10 +107,15 @@ func build(ctx context.Context, deps Deps, c campaign.Campaign, opts Options) (*
 		Senders:       []Sender{},
 		Timeline:      []campaign.Event{},
 		location:      opts.Location,
+		message:       messageWords(c.Spec.Messages()),
+		asks:          slices.ContainsFunc(c.Spec.Messages(), func(v campaign.Variant) bool { return v.Message.Poll != nil }),
 	}
 	var totals campaign.Totals
 	var err error
 	if err := r.readTimeline(ctx, deps, c.ID); err != nil {
+		return nil, err
+	}
+	if err := r.readAwaited(ctx, deps, c); err != nil {
 		return nil, err
 	}
 	if opts.Quick {
@@ -128,7 +133,7 @@ func build(ctx context.Context, deps Deps, c campaign.Campaign, opts Options) (*
 	r.Waits = waits(r.Timeline, r.until())
 	r.settle(opts)
 	r.closeBooks(c)
-	r.Because = because(c, totals, r.sending(opts))
+	r.Because = because(c, totals, r.sending(opts), r.awaited)
 	r.Provisional = len(r.Because) > 0
 	r.headline, r.rest = verdict(r, totals)
 	r.Verdict = r.headline
@@ -183,13 +188,14 @@ func (r *Report) readRows(ctx context.Context, deps Deps, c campaign.Campaign) (
 	r.Failures.Retryable = &p.retryable
 	r.Failures.Groups = p.failureGroups()
 	r.Failures.MoreGroups = p.moreGroups
+	r.Canceled.Withdrawn = &p.withdrawn
 	r.Unknown = p.unknown()
 	r.Duplicates.Rows = p.duplicates
 	r.Timing = p.timing()
 	r.Senders = p.senderCounts(phones)
 	r.Segments = p.segments.list()
 	r.Series = p.clock.series()
-	r.Variants = variantsOf(c.Spec, p.variants, p.totals.Skipped)
+	r.Variants = variantsOf(c.Spec, p.variants, p.tally, p.totals.Skipped)
 	p.answers.fill(&r.Engagement)
 	r.Safety = p.safe(r.Timeline)
 	if err := p.chats.confirm(ctx, deps.Rows, c.ID, r.Safety); err != nil {
@@ -215,6 +221,21 @@ func (r *Report) readTimeline(ctx context.Context, deps Deps, id campaign.ID) er
 		e.Detail = tidy(e.Detail)
 		r.Timeline = append(r.Timeline, e)
 	}
+	return nil
+}
+
+// readAwaited reads what a campaign that is over still waits for: messages that
+// were taken back, as it was canceled or after opt-outs. It comes before the rows, so that what is learned in between makes a report provisional that
+// need not be, never the other way round.
+func (r *Report) readAwaited(ctx context.Context, deps Deps, c campaign.Campaign) error {
+	if deps.Awaited == nil || !c.State.Over() {
+		return nil
+	}
+	n, err := deps.Awaited.AwaitingEvidence(ctx, c.ID)
+	if err != nil {
+		return fmt.Errorf("read what %s waits for: %w", c.ID, err)
+	}
+	r.awaited = n
 	return nil
 }
 
@@ -305,7 +326,7 @@ func header(c campaign.Campaign) Header {
 		ID: c.ID, Name: c.Name, Mode: c.Mode, State: c.State,
 		PauseReason: c.Reason, PauseDetail: tidy(c.Detail),
 		Senders:    []string{},
-		Message:    MessageInfo{Kind: campaign.KindText, Hash: c.MessageHash},
+		Message:    MessageInfo{Hash: c.MessageHash},
 		Sources:    []SourceInfo{},
 		CreatedAt:  instant(c.CreatedAt),
 		StartAt:    instant(c.StartAt),
@@ -315,15 +336,10 @@ func header(c campaign.Campaign) Header {
 	for _, s := range c.Spec.Senders {
 		h.Senders = append(h.Senders, campaign.Phone(s).String())
 	}
-	message := c.Spec.Message
-	if len(c.Spec.Variants) > 0 {
-		message = c.Spec.Variants[0].Message
-	}
+	message := c.Spec.Messages()[0].Message
+	h.Message.Kind = message.Kind()
 	if m := message.Media; m != nil {
-		h.Message.Kind, h.Message.Media = campaign.KindMedia, m.Type
-	}
-	if message.Poll != nil {
-		h.Message.Kind = campaign.KindPoll
+		h.Message.Media = m.Type
 	}
 	for _, imp := range c.Imports {
 		h.Sources = append(h.Sources, SourceInfo{
@@ -341,6 +357,7 @@ func (r *Report) fill(t campaign.Totals) {
 	r.Balance.RowsInFile = r.Rows
 	r.Skipped.Total = t.ByStatus[campaign.StatusSkipped]
 	r.Skipped.ByReason = complete(campaign.SkipReasons(), t.Skipped)
+	r.Canceled.Total = t.ByStatus[campaign.StatusCanceled]
 	r.Failures.Total = t.ByStatus[campaign.StatusFailed]
 	r.Failures.ByReason = complete(campaign.FailReasons(), t.Failed)
 	r.Unknown.Total = t.ByStatus[campaign.StatusUnknown]
@@ -356,7 +373,7 @@ func (r *Report) fill(t campaign.Totals) {
 
 func funnel(recipients int64, t campaign.Totals) []Step {
 	steps := []Step{
-		{Step: stepAccepted, Count: t.Accepted(), Definition: "the provider took the message"},
+		{Step: stepAccepted, Count: t.Accepted(), Definition: "the provider took the message, and it was not taken back"},
 		{Step: "sent", Count: t.AtLeastSent(), Definition: "it reached WhatsApp's servers"},
 		{Step: stepDelivered, Count: t.AtLeastDelivered(), Definition: "it reached the recipient's device"},
 		{Step: stepRead, Count: t.ByStatus[campaign.StatusRead], Definition: "it was seen; who turned read receipts off is never counted, so this is the least it can be"},
@@ -405,7 +422,7 @@ func (r *Report) sending(opts Options) string {
 }
 
 // because lists why the numbers can still change; none means they are final.
-func because(c campaign.Campaign, t campaign.Totals, sending string) []string {
+func because(c campaign.Campaign, t campaign.Totals, sending string, awaited int64) []string {
 	var why []string
 	switch c.State {
 	case campaign.StateDraft:
@@ -418,21 +435,28 @@ func because(c campaign.Campaign, t campaign.Totals, sending string) []string {
 		why = append(why, "it is paused: "+PauseWord(c.Reason))
 	case campaign.StateTracking:
 		why = append(why, "everything is submitted, receipts still arrive")
-	case campaign.StateCompleted:
-		return nil // every row is final, or the tracking window is over
+	case campaign.StateCompleted: // every row is final, or the tracking window is over
+		return askedAbout(why, awaited)
 	case campaign.StateCanceled:
 		open := t.ByStatus[campaign.StatusSubmitting] + t.ByStatus[campaign.StatusUnknown] +
 			t.ByStatus[campaign.StatusQueued] + t.ByStatus[campaign.StatusProcessing]
 		if open > 0 {
 			why = append(why, fmt.Sprintf("%s already handed over can still arrive", count(open, "message")))
 		}
-		return why
+		return askedAbout(why, awaited)
 	}
 	if n := t.Waiting(); n > 0 {
 		why = append(why, fmt.Sprintf("%s to be sent", comma(n)))
 	}
 	if n := t.ByStatus[campaign.StatusUnknown]; n > 0 {
 		why = append(why, fmt.Sprintf("%s unknown", comma(n)))
+	}
+	return why
+}
+
+func askedAbout(why []string, awaited int64) []string {
+	if awaited > 0 {
+		why = append(why, "the provider is still to be asked about "+count(awaited, "message"))
 	}
 	return why
 }

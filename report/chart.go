@@ -112,7 +112,7 @@ func (r *Report) growth() *lineChart {
 		return nil
 	}
 	width := time.Duration(s.BucketMS) * time.Millisecond
-	begin, end := s.Points[0].At, s.Points[len(s.Points)-1].At.Add(width)
+	begin, end := s.Points[0].At, r.endOf(s.Points[len(s.Points)-1], width)
 	var total, seen Point
 	for _, p := range s.Points {
 		total.plus(p)
@@ -122,7 +122,7 @@ func (r *Report) growth() *lineChart {
 	if len(s.Points) < drawnPoints {
 		for _, p := range s.Points {
 			seen.plus(p)
-			c.row(r.when(p.At.Add(width)), seen)
+			c.row(r.when(r.endOf(p, width)), seen)
 		}
 		return c
 	}
@@ -173,12 +173,22 @@ func (r *Report) growth() *lineChart {
 	return c
 }
 
+// endOf is the end of a bucket, or when the report was made if that was within
+// it: nothing is said of a moment that has not come.
+func (r *Report) endOf(p Point, width time.Duration) time.Time {
+	end := p.At.Add(width)
+	if now := r.GeneratedAt; now.After(p.At) && now.Before(end) {
+		return now
+	}
+	return end
+}
+
 // path is a line that grows within each bucket.
 func path(points []Point, begin, end time.Time, width time.Duration, top int64, count func(Point) int64) string {
 	var b strings.Builder
 	b.WriteString("M0 1000")
 	var sum int64
-	x := func(t time.Time) float64 { return float64(t.Sub(begin)) / float64(end.Sub(begin)) * 1000 }
+	x := func(t time.Time) float64 { return min(float64(t.Sub(begin))/float64(end.Sub(begin)), 1) * 1000 }
 	y := func(n int64) float64 { return 1000 - float64(n)/float64(top)*1000 }
 	for _, p := range points {
 		n := count(p)
@@ -195,12 +205,15 @@ func path(points []Point, begin, end time.Time, width time.Duration, top int64, 
 
 // table is the chart in numbers: the state at the end of some buckets.
 func (c *lineChart) table(r *Report, begin, end time.Time, width time.Duration) {
-	buckets := int64(end.Sub(begin) / width)
+	buckets := int64((end.Sub(begin) + width - 1) / width) // the last one can be short
 	step := max((buckets+tableRows-1)/tableRows, 1)
 	var sum Point
 	points := r.Series.Points
 	for i := step; ; i += step {
-		until := begin.Add(time.Duration(min(i, buckets)) * width)
+		until := begin.Add(time.Duration(i) * width)
+		if until.After(end) {
+			until = end
+		}
 		for len(points) > 0 && points[0].At.Before(until) {
 			sum.plus(points[0])
 			points = points[1:]
@@ -273,7 +286,7 @@ func (v *Variants) dots() *dotChart {
 		y += 24
 		for i, row := range v.Rows {
 			rate := row.Rates[m]
-			if rate.Low == nil || m == MeasureVoted && !row.votes() {
+			if rate.Low == nil {
 				continue
 			}
 			value := rate.words()

@@ -152,7 +152,7 @@ func (t *trip) header() []string {
 	for _, name := range t.columns {
 		row = append(row, neutralize(name))
 	}
-	prefix := t.prefix()
+	prefix := t.prefix(ownColumns())
 	for _, name := range ownColumns() {
 		row = append(row, prefix+name)
 	}
@@ -160,23 +160,24 @@ func (t *trip) header() []string {
 }
 
 // prefix is "herald_", or "herald2_" and so on for a file that has such
-// columns already: one of our own, mended and imported again.
-func (t *trip) prefix() string {
+// columns already: one of our own, mended and imported again. own are the names
+// that get it.
+func (t *trip) prefix(own []string) string {
 	for n := 1; ; n++ {
 		prefix := "herald_"
 		if n > 1 {
 			prefix = fmt.Sprintf("herald%d_", n)
 		}
-		if !t.taken(prefix) {
+		if !t.taken(prefix, own) {
 			return prefix
 		}
 	}
 }
 
-func (t *trip) taken(prefix string) bool {
-	for _, name := range t.columns {
-		for _, own := range ownColumns() {
-			if strings.EqualFold(strings.TrimSpace(name), prefix+own) {
+func (t *trip) taken(prefix string, own []string) bool {
+	for _, theirs := range t.columns {
+		for _, name := range own {
+			if strings.EqualFold(strings.TrimSpace(theirs), prefix+name) {
 				return true
 			}
 		}

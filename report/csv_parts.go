@@ -175,10 +175,16 @@ func eachReply(ctx context.Context, deps Deps, id campaign.ID, write func(campai
 }
 
 // WritePollCSV writes the tally: one line for each option, over all voters
-// first, then by every value of the columns the campaign splits by.
+// first, then by every value of the columns the campaign splits by. Where several
+// variants are polls, a first column says whose it is.
 func WritePollCSV(w io.Writer, r *Report, opts CSVOptions) error {
 	opts = opts.withDefaults()
-	out, err := newSheet(w, opts, "the votes", []string{"split_by", "value", "option", "votes", "voters", "share_of_voters"})
+	many := r.Poll != nil && r.Poll.many()
+	names := []string{"split_by", "value", "option", "votes", "voters", "share_of_voters"}
+	if many {
+		names = append([]string{"variant"}, names...)
+	}
+	out, err := newSheet(w, opts, "the votes", names)
 	if err != nil {
 		return err
 	}
@@ -187,11 +193,14 @@ func WritePollCSV(w io.Writer, r *Report, opts CSVOptions) error {
 		if row.voters > 0 {
 			share = strconv.FormatFloat(float64(row.votes)/float64(row.voters), 'f', 4, 64)
 		}
-		err := out.write([]string{
+		cells := []string{
 			neutralize(row.by), neutralize(row.value), neutralize(row.option),
 			strconv.FormatInt(row.votes, 10), strconv.FormatInt(row.voters, 10), share,
-		})
-		if err != nil {
+		}
+		if many {
+			cells = append([]string{neutralize(row.variant)}, cells...)
+		}
+		if err := out.write(cells); err != nil {
 			return err
 		}
 	}
@@ -200,15 +209,22 @@ func WritePollCSV(w io.Writer, r *Report, opts CSVOptions) error {
 
 // pollRow is one line of the tally as a table.
 type pollRow struct {
-	by, value, option string
-	votes, voters     int64
+	variant, by, value, option string
+	votes, voters              int64
 }
 
 func (r *Report) pollRows() []pollRow {
-	poll := r.Poll
-	if poll == nil {
+	if r.Poll == nil {
 		return nil
 	}
+	var rows []pollRow
+	for _, poll := range r.Poll.polls() {
+		rows = append(rows, poll.rows()...)
+	}
+	return rows
+}
+
+func (poll VariantPoll) rows() []pollRow {
 	var rows []pollRow
 	for _, o := range poll.Options {
 		rows = append(rows, pollRow{option: o.Option, votes: o.Votes, voters: poll.Turnout.Count})
@@ -230,6 +246,9 @@ func (r *Report) pollRows() []pollRow {
 		for _, o := range g.Options {
 			rows = append(rows, pollRow{by: "(members of groups)", option: o.Option, votes: o.Votes, voters: g.Voters})
 		}
+	}
+	for i := range rows {
+		rows[i].variant = poll.Variant
 	}
 	return rows
 }

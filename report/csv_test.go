@@ -89,8 +89,13 @@ func TestCSVRoundTrip(t *testing.T) {
 				back = append(back, "")
 			}
 			for j := range want {
-				// Reading CSV makes CR LF inside a cell a LF (encoding/csv).
-				if strings.ReplaceAll(want[j], "\r\n", "\n") != back[j] {
+				// Reading CSV makes CR LF inside a cell a LF (encoding/csv). An extra
+				// cell is CSV within CSV, and read twice.
+				unix := strings.ReplaceAll(want[j], "\r\n", "\n")
+				if j >= columns {
+					unix = strings.ReplaceAll(unix, "\r\n", "\n")
+				}
+				if unix != back[j] {
 					rt.Fatalf("row %d cell %d: %q came back as %q", i, j, want[j], back[j])
 				}
 			}

@@ -57,7 +57,7 @@ func (a *answers) add(r *campaign.Recipient) {
 	if at.After(a.last) {
 		a.last = at
 	}
-	if !r.QueuedAt.IsZero() {
+	if accepted(r) {
 		a.toReply.add(at.Sub(r.QueuedAt))
 	}
 	if len(a.earliest) == maxFirstReplies && !at.Before(a.earliest[maxFirstReplies-1].At) {

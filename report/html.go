@@ -54,6 +54,7 @@ func (r *Report) functions() template.FuncMap {
 		"span":      func(n int64) string { return span(ms(n)) },
 		"count":     func(n *int64, noun string) string { return count(*n, noun) },
 		"delivered": ofDelivered,
+		"turnout":   (*Poll).turnout,
 		"place":     func(l Line) string { return l.place(r) },
 		"gap":       Gap.words,
 		"event":     eventWords,
@@ -81,16 +82,16 @@ type htmlPage struct {
 	MoreFailures      int
 	Unknown           []finding
 	Engaged           bool
+	PollNoun          string
 	PollRemarks       []string
-	PollChart         barChart
-	PollTable         *htmlTable
-	PollSplits        []*htmlTable
-	GroupTable        *htmlTable
+	Polls             []htmlPoll
 	Dots              *dotChart
 	VariantTable      *htmlTable
 	RateTables        []*htmlTable
 	Comparisons       *htmlTable
+	VariantShares     string
 	VariantNote       string
+	Shares            string
 	Segments          []*htmlTable
 	Balance           []balanceRow
 	Equations         []string
@@ -116,6 +117,13 @@ type (
 		Count            int64
 		OfEarlier, OfAll string
 		Definition       string
+	}
+	// htmlPoll is one poll. Among several it has a title.
+	htmlPoll struct {
+		Title, Turnout string
+		Remarks        []string
+		Chart          barChart
+		Tables         []*htmlTable
 	}
 	// htmlTable has words in its first column and numbers in the others.
 	htmlTable struct {
@@ -155,6 +163,7 @@ func newHTML(r *Report) *htmlPage {
 		Mode:    strings.ToUpper(string(r.Header.Mode)),
 		Verdict: unbroken(sentence(r.headline)),
 		Rest:    unbroken(sentence(r.rest)),
+		Shares:  sharesWords,
 	}
 	p.funnel()
 	p.timing()
@@ -212,7 +221,7 @@ func (p *htmlPage) funnel() {
 	p.FunnelChart = bars("funnel-chart", "Funnel", rows)
 	delivered := counts[stepDelivered]
 	if poll := r.Poll; poll != nil {
-		p.Tiles = append(p.Tiles, tile{"Voted", comma(poll.Turnout.Count), ofDelivered(poll.Turnout)})
+		p.Tiles = append(p.Tiles, tile{"Voted", comma(poll.Turnout.Count), poll.turnout()})
 	}
 	p.Tiles = append(p.Tiles, []tile{
 		{"Delivered", comma(delivered), percent(delivered, r.Recipients) + " of " + count(r.Recipients, "recipient")},
@@ -264,11 +273,8 @@ func (p *htmlPage) failures() {
 	}
 	var rows []chartRow
 	table := &htmlTable{Caption: "Failures by reason", Columns: []string{"reason", "count", "share"}}
-	for _, reason := range allKeys(campaign.FailReasons(), f.ByReason) {
+	for _, reason := range f.reasons() {
 		n := f.ByReason[reason]
-		if n == 0 {
-			continue
-		}
 		label, part := FailWord(reason).Label, percent(n, f.Total)
 		rows = append(rows, chartRow{label: label, value: comma(n) + " · " + part, class: "bad", share: float64(n) / float64(f.Total)})
 		table.Rows = append(table.Rows, []string{label, comma(n), part})
@@ -311,9 +317,31 @@ func (p *htmlPage) poll() {
 	if poll == nil {
 		return
 	}
+	p.PollNoun = poll.noun()
 	for _, remark := range poll.remarks() {
 		p.PollRemarks = append(p.PollRemarks, sentence(remark))
 	}
+	for i, one := range poll.polls() {
+		if !poll.many() {
+			p.Polls = append(p.Polls, htmlPoll{Chart: one.chart("poll-chart", ""), Tables: one.tables("")})
+			continue
+		}
+		of := one.name() + ": " // what is named alike cannot be told apart by ear
+		shown := htmlPoll{
+			Title:   of + count(one.Turnout.Count, "voter"),
+			Turnout: one.turnout(),
+			Chart:   one.chart(fmt.Sprintf("poll-chart-%d", i+1), of),
+			Tables:  one.tables(of),
+		}
+		for _, remark := range one.remarks() {
+			shown.Remarks = append(shown.Remarks, sentence(remark))
+		}
+		p.Polls = append(p.Polls, shown)
+	}
+}
+
+// chart and tables are the votes on a poll; of stands before each title.
+func (poll VariantPoll) chart(id, of string) barChart {
 	var rows []chartRow
 	for _, o := range poll.Options {
 		row := chartRow{label: o.Option, value: comma(o.Votes) + " · " + percent(o.Votes, poll.Turnout.Count), class: "c2"}
@@ -322,10 +350,13 @@ func (p *htmlPage) poll() {
 		}
 		rows = append(rows, row)
 	}
-	p.PollChart = bars("poll-chart", "Votes by option, as a share of the voters", rows)
-	p.PollTable = optionTable("Votes by option", poll.Options, poll.Turnout.Count)
+	return bars(id, of+"Votes by option, as a share of the voters", rows)
+}
+
+func (poll VariantPoll) tables(of string) []*htmlTable {
+	tables := []*htmlTable{optionTable(of+"Votes by option", poll.Options, poll.Turnout.Count)}
 	for _, s := range poll.Splits {
-		table := &htmlTable{Caption: "Votes by " + s.Column + ", as a share of the voters", Columns: []string{s.Column, "voters"}}
+		table := &htmlTable{Caption: of + "Votes by " + s.Column + ", as a share of the voters", Columns: []string{s.Column, "voters"}}
 		for _, o := range poll.Options {
 			table.Columns = append(table.Columns, o.Option)
 		}
@@ -342,12 +373,13 @@ func (p *htmlPage) poll() {
 		if s.Others != nil {
 			row("(all others)", *s.Others)
 		}
-		p.PollSplits = append(p.PollSplits, table.parts(2, 4)...)
+		tables = append(tables, table.parts(2, 4)...)
 	}
 	if g := poll.Groups; g != nil {
-		caption := fmt.Sprintf("In %s, %s, which are not among those above", count(g.Groups, "group"), count(g.Voters, "voter"))
-		p.GroupTable = optionTable(caption, g.Options, g.Voters)
+		caption := fmt.Sprintf("%sIn %s, %s, which are not among those above", of, count(g.Groups, "group"), count(g.Voters, "voter"))
+		tables = append(tables, optionTable(caption, g.Options, g.Voters))
 	}
+	return tables
 }
 
 func optionTable(caption string, options []PollOption, voters int64) *htmlTable {
@@ -388,16 +420,17 @@ func (p *htmlPage) variants() {
 	for _, m := range v.measures() {
 		cells := []string{measureTitle(m)}
 		for _, row := range v.Rows {
-			if m == MeasureVoted && !row.votes() {
-				cells = append(cells, "-")
-				continue
+			words := "-"
+			if of, ok := row.Rates[m]; ok {
+				words = of.words()
 			}
-			cells = append(cells, row.Rates[m].words())
+			cells = append(cells, words)
 		}
 		rates.Rows = append(rates.Rows, cells)
 	}
 	p.RateTables = rates.parts(1, 3)
-	p.VariantNote = "Accepted and failed are shares of the recipients, delivered of those accepted, the others of those delivered. " + sentence(v.Note)
+	p.VariantShares = strings.Replace(sharesWords, "failed", "accepted and failed", 1) + v.groupsAside()
+	p.VariantNote = sentence(v.Note)
 	p.Comparisons = &htmlTable{Caption: "Differences, in percentage points", Columns: []string{"comparison", "difference", "95 % from", "to", "told apart"}}
 	for _, c := range v.Compared {
 		told := "no"
@@ -430,6 +463,9 @@ func (p *htmlPage) balance() {
 	r := p.R
 	p.Balance = r.balanceRows()
 	p.Equations = r.equations()
+	if words := r.Canceled.withdrawnWords(); words != "" {
+		p.Equations = append(p.Equations, words)
+	}
 	if r.Skipped.Total == 0 {
 		return
 	}
@@ -541,10 +577,6 @@ func (p *htmlPage) senders() {
 // about is the campaign, and where else its numbers are.
 func (p *htmlPage) about() {
 	r, h := p.R, p.R.Header
-	message := string(h.Message.Kind)
-	if h.Message.Media != "" {
-		message += " (" + string(h.Message.Media) + ")"
-	}
 	add := func(label, value string) {
 		if value != "" {
 			p.Facts = append(p.Facts, fact{label, value})
@@ -553,7 +585,7 @@ func (p *htmlPage) about() {
 	add("Campaign", string(h.ID))
 	add("State", string(h.State))
 	add("Senders", strings.Join(h.Senders, ", "))
-	add("Message", message+", template SHA-256 "+h.Message.Hash)
+	add("Message", r.message+", template SHA-256 "+h.Message.Hash)
 	for _, s := range h.Sources {
 		text := fmt.Sprintf("%s, %s, SHA-256 %s", s.File, count(s.Rows, "row"), s.SHA256)
 		if !s.Complete {

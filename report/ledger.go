@@ -63,6 +63,13 @@ type Earlier interface {
 	Earlier(ctx context.Context, c campaign.Campaign, n int) ([]campaign.Campaign, error)
 }
 
+// Awaited gives how many rows of a campaign the provider is still to be asked
+// about: those with a message that is on its way, and those whose message was
+// taken back and may have been on its way.
+type Awaited interface {
+	AwaitingEvidence(ctx context.Context, id campaign.ID) (int64, error)
+}
+
 // Deps is what a report reads from. Usually one value serves as all of them.
 type Deps struct {
 	Campaigns Campaigns
@@ -74,4 +81,5 @@ type Deps struct {
 	Ballots   Ballots  // nil: votes in groups are not known
 	Reviews   Reviews  // nil: how many wait is not known
 	Earlier   Earlier  // nil: no comparison
+	Awaited   Awaited  // nil: what is on its way goes by the statuses alone
 }

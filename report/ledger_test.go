@@ -22,6 +22,8 @@ type ledger struct {
 	reviews  []campaign.Review
 	earlier  []campaign.Campaign
 
+	// awaited is how many rows the provider is still to be asked about.
+	awaited int64
 	// kept are the counters; nil counts the rows.
 	kept *campaign.Totals
 	// err ends the rows.
@@ -31,7 +33,7 @@ type ledger struct {
 }
 
 func (l *ledger) deps() report.Deps {
-	return report.Deps{Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l, Replies: l, Ballots: l, Reviews: l, Earlier: l}
+	return report.Deps{Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l, Replies: l, Ballots: l, Reviews: l, Earlier: l, Awaited: l}
 }
 
 func (l *ledger) Replies(context.Context, campaign.ID) iter.Seq2[campaign.Reply, error] {
@@ -40,6 +42,10 @@ func (l *ledger) Replies(context.Context, campaign.ID) iter.Seq2[campaign.Reply,
 
 func (l *ledger) BallotsOf(context.Context, campaign.ID) iter.Seq2[campaign.LocatedBallots, error] {
 	return sequence(l.ballots)
+}
+
+func (l *ledger) AwaitingEvidence(context.Context, campaign.ID) (int64, error) {
+	return l.awaited, nil
 }
 
 func (l *ledger) Reviews(context.Context) ([]campaign.Review, error) { return l.reviews, nil }
@@ -346,6 +352,35 @@ func canceled() *ledger {
 	return l
 }
 
+// withdrawn is the change that makes a row one that was accepted, and then taken
+// back out of the provider's queue.
+func withdrawn(r *campaign.Recipient) {
+	r.ClaimedAt = start.Add(time.Duration(r.Seq) * 15 * time.Second)
+	r.QueuedAt, r.Attempt = r.ClaimedAt.Add(200*time.Millisecond), 1
+	r.QueueID = fmt.Sprintf("queue-%d", r.Seq)
+	r.Detail = "taken out of the provider's queue: the campaign was canceled"
+}
+
+// takenBack was stopped while some of it was out, some in the provider's queue,
+// and some had not been handed over; the queue was emptied a moment ago.
+func takenBack() *ledger {
+	l := newLedger(11)
+	l.campaign.State = campaign.StateCanceled
+	l.campaign.FinishedAt = start.Add(3 * time.Minute)
+	l.add(campaign.StatusRead)
+	l.add(campaign.StatusDelivered)
+	l.add(campaign.StatusSent)
+	l.add(campaign.StatusFailed, failed(campaign.FailRejected, campaign.FailPermanent, "template refused"))
+	l.add(campaign.StatusSkipped, skipped(campaign.SkipOptedOut, ""))
+	for range 4 {
+		l.add(campaign.StatusCanceled, withdrawn)
+	}
+	l.add(campaign.StatusCanceled)
+	l.add(campaign.StatusCanceled)
+	l.awaited = 6
+	return l
+}
+
 // answered is a poll in two variants, with a holdout, that people answered in
 // every way there is.
 func answered() *ledger {
@@ -439,6 +474,6 @@ func answered() *ledger {
 }
 
 var scenarios = map[string]func() *ledger{
-	"answered": answered,
-	"mixed":    mixed, "running": running, "unknowns": unknowns, "unbalanced": unbalanced, "empty": empty, "all_failed": allFailed, "canceled": canceled,
+	"answered": answered, "partly_poll": partlyPoll, "two_polls": twoPolls,
+	"mixed": mixed, "running": running, "unknowns": unknowns, "unbalanced": unbalanced, "empty": empty, "all_failed": allFailed, "canceled": canceled, "taken_back": takenBack,
 }

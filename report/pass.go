@@ -32,6 +32,7 @@ type pass struct {
 
 	totals     campaign.Totals
 	retryable  int64
+	withdrawn  int64
 	groups     map[groupKey]*FailureGroup
 	moreGroups bool
 	unknowns   []Line
@@ -140,6 +141,13 @@ func (p *pass) add(r *campaign.Recipient) {
 		p.addFailure(r)
 	case campaign.StatusUnknown:
 		p.addUnknown(r)
+	case campaign.StatusCanceled:
+		if r.Status.TakenBack(r.QueueID) {
+			p.withdrawn++
+		}
+	}
+	if !r.QueuedAt.IsZero() {
+		p.chats.add(r.Chat) // also of what was taken back: that may have come too late
 	}
 	p.addTimes(r)
 	p.addSender(r)
@@ -225,12 +233,11 @@ const alikeAdvice = "so many alike are the message, not the people: look at it w
 const otherDetails = "(other details)"
 
 func (p *pass) addTimes(r *campaign.Recipient) {
-	if r.QueuedAt.IsZero() {
+	if !accepted(r) {
 		return
 	}
 	p.accepted++
 	p.clock.add(r)
-	p.chats.add(r.Chat)
 	// Found in the provider's lists, the call is the best that is known.
 	if call := r.QueuedAt.Sub(r.ClaimedAt); !r.ClaimedAt.IsZero() && call > 0 && call < longestCall {
 		p.call.add(call)
@@ -356,8 +363,11 @@ func (p *pass) safe(timeline []campaign.Event) *Safety {
 		}
 	}
 	for _, e := range timeline {
-		if e.Kind == campaign.EventRetried {
+		switch e.Kind { //nolint:exhaustive // the others send nothing again
+		case campaign.EventRetried:
 			s.Resent++
+		case campaign.EventResent:
+			s.Unproven++
 		}
 	}
 	return &s

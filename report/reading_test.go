@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/report"
 )
@@ -73,6 +75,31 @@ func TestRowsThatWereRetried(t *testing.T) {
 	for form, out := range forms(t, plain()) {
 		if !strings.Contains(out, "one call of the API was enough for everybody") {
 			t.Errorf("%s: does not say that one call was enough", form)
+		}
+	}
+}
+
+// Where unknown rows were sent again without proof, no form claims more than is
+// known.
+func TestRowsThatWereSentAgainWithoutProof(t *testing.T) {
+	t.Parallel()
+	l := newLedger(2)
+	l.add(campaign.StatusDelivered)
+	l.add(campaign.StatusDelivered, func(r *campaign.Recipient) { r.Attempt = 2 })
+	l.timeline = append(l.timeline, campaign.Event{
+		At: start.Add(time.Hour), Kind: campaign.EventResent, Detail: "1 row waits again: to be sent again, decided by maya (row 2)",
+	})
+	if s := build(t, l).Safety; s.Unproven != 1 || s.Resent != 0 || s.DuplicateSends != 0 {
+		t.Errorf("%+v", s)
+	}
+	for form, out := range forms(t, l) {
+		out = strings.Join(strings.Fields(out), " ")
+		want := "but for unknown rows that were sent again without proof, and may have it twice"
+		if form == "xlsx" {
+			want = "unknown rows were put back without proof once"
+		}
+		if !strings.Contains(out, want) {
+			t.Errorf("%s: %q is missing in\n%s", form, want, out)
 		}
 	}
 }
@@ -262,7 +289,7 @@ func TestPollComesFirst(t *testing.T) {
 		t.Errorf("the first section is %s", got)
 	}
 	out := text(t, r, report.TextOptions{})
-	if strings.Index(out, "\nPoll: ") > strings.Index(out, "\nBalance\n") {
+	if at := strings.Index(out, "\nPolls: "); at < 0 || at > strings.Index(out, "\nBalance\n") {
 		t.Error("on the terminal, the poll does not come first")
 	}
 
@@ -309,6 +336,110 @@ func TestReviewIsNamed(t *testing.T) {
 	for form, out := range forms(t, answered()) {
 		if form != "xlsx" && !strings.Contains(out, "herald optouts review") {
 			t.Errorf("%s does not name the command", form)
+		}
+	}
+}
+
+// Nothing is said of a moment that has not come: the last step over time ends
+// when the report is made.
+func TestOverTimeEndsWithTheReport(t *testing.T) {
+	t.Parallel()
+	const caption = "<caption>How many by when</caption>"
+	for moments, steps := range map[int][]string{
+		2: {"10:01:00", "10:01:05"},
+		6: {"10:01:00", "10:02:00", "10:03:00", "10:04:00", "10:05:00", "10:05:05"},
+	} {
+		l := newLedger(int64(moments))
+		l.campaign.State, l.campaign.FinishedAt = campaign.StateTracking, time.Time{}
+		for i := range moments {
+			l.add(campaign.StatusQueued, func(r *campaign.Recipient) {
+				r.ClaimedAt = start.Add(time.Duration(i) * time.Minute)
+				r.QueuedAt = r.ClaimedAt
+			})
+		}
+		now := start.Add(time.Duration(moments-1)*time.Minute + 5*time.Second)
+		page := string(export(t, l, build(t, l, func(o *report.Options) { o.Now = now }), "report.html"))
+		_, table, _ := strings.Cut(page, caption)
+		table, _, _ = strings.Cut(table, "</table>")
+		var got []string
+		for _, m := range regexp.MustCompile(`class="nowrap">2026-11-28 ([\d:]+) IST</th><td class="num">(\d+)`).FindAllStringSubmatch(table, -1) {
+			got = append(got, m[1])
+			if want := fmt.Sprint(len(got)); m[2] != want {
+				t.Errorf("%d moments: %s accepted until %s, want %s", moments, m[2], m[1], want)
+			}
+		}
+		if diff := cmp.Diff(steps, got); diff != "" {
+			t.Errorf("%d moments (-want +got):\n%s", moments, diff)
+		}
+		for _, m := range regexp.MustCompile(`d="(M[^"]+)"`).FindAllStringSubmatch(page, -1) {
+			for _, x := range regexp.MustCompile(`[ML]([\d.]+) `).FindAllStringSubmatch(m[1], -1) {
+				if len(x[1]) > len("1000.0") || len(x[1]) == len("1000.0") && x[1] != "1000.0" {
+					t.Errorf("%d moments: the line goes on to %s of 1000", moments, x[1])
+				}
+			}
+		}
+		if desc := "to 2026-11-28 10:05:05 IST: 6 accepted"; moments == 6 && !strings.Contains(page, desc) {
+			t.Errorf("the chart does not end %q", desc)
+		}
+	}
+}
+
+// The reasons of failures are in one order: the most frequent first.
+func TestFailuresByReasonAreInOrder(t *testing.T) {
+	t.Parallel()
+	l := newLedger(12)
+	for range 5 {
+		l.add(campaign.StatusFailed, failed(campaign.FailRejected, campaign.FailPermanent, "template refused"))
+	}
+	for range 6 {
+		l.add(campaign.StatusFailed, failed(campaign.FailExhausted, campaign.FailTransient, "HTTP 503 three times"))
+	}
+	l.add(campaign.StatusFailed, failed(campaign.FailTooLarge, campaign.FailPermanent, ""))
+	page := string(export(t, l, build(t, l), "report.html"))
+	_, page, _ = strings.Cut(page, `<section aria-labelledby="failures">`)
+	page, _, _ = strings.Cut(page, "</section>")
+	quickly := text(t, build(t, l, quick), report.TextOptions{})
+	_, quickly, _ = strings.Cut(quickly, "\nFailed: 12\n")
+	for what, c := range map[string]struct{ in, pattern string }{
+		"chart": {page, `<text x="0" y="\d+">([^<]+)</text>`},
+		"table": {page, `<th scope="row">([^<]+)</th>`},
+		"parts": {page, `<h3>\d+: ([^(<]+) \(`},
+		"quick": {quickly, `(?m)^  (attempts used up|rejected|too large) `},
+	} {
+		var got []string
+		for _, m := range regexp.MustCompile(c.pattern).FindAllStringSubmatch(c.in, -1) {
+			got = append(got, m[1])
+		}
+		if diff := cmp.Diff([]string{"attempts used up", "rejected", "too large"}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+}
+
+// A variant is called what the campaign file calls it, at the beginning of a
+// sentence, too.
+func TestVariantsKeepTheirNames(t *testing.T) {
+	t.Parallel()
+	l := partlyPoll()
+	for i := range l.rows[:2] {
+		l.rows[i].Replies, l.rows[i].RepliedAt = 1, l.rows[i].QueuedAt.Add(time.Minute)
+	}
+	r := build(t, l)
+	want := []string{
+		`"tell" is read less often than "ask": 27.6 % against 87.0 %.`,
+		`"ask" and "tell" cannot be told apart by their replies.`,
+	}
+	if diff := cmp.Diff(want, r.Variants.Summary); diff != "" {
+		t.Error(diff)
+	}
+	for _, c := range r.Variants.Compared {
+		if !strings.Contains(c.Words, `"ask"`) || !strings.Contains(c.Words, `"tell"`) {
+			t.Errorf("%s", c.Words)
+		}
+	}
+	for form, out := range forms(t, l) {
+		if strings.Contains(out, "Tell") || strings.Contains(out, "Ask") {
+			t.Errorf("%s gives a name a capital\n%s", form, out)
 		}
 	}
 }

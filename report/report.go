@@ -25,7 +25,8 @@ type Report struct {
 	Quick       bool     `json:"quick"`
 	Provisional bool     `json:"provisional"`
 	Because     []string `json:"provisional_because"` // for people
-	// SettlingUntil is how long receipts are waited for; absent when nothing is.
+	// SettlingUntil is how long receipts are waited for; absent when nothing is,
+	// and in a quick report, which does not know the last acceptance.
 	SettlingUntil time.Time `json:"settling_until,omitzero"`
 	// Fingerprint tells whether anything happened since (Options.Fingerprint).
 	Fingerprint string `json:"fingerprint,omitempty"`
@@ -37,6 +38,7 @@ type Report struct {
 
 	Balance    Balance          `json:"balance"`
 	Skipped    Skipped          `json:"skipped"`
+	Canceled   Canceled         `json:"canceled"`
 	Funnel     []Step           `json:"funnel"`
 	Failures   Failures         `json:"failures"`
 	Unknown    Unknown          `json:"unknown"`
@@ -55,7 +57,10 @@ type Report struct {
 
 	RejectsFile string `json:"rejects_file,omitempty"`
 
+	awaited        int64 // rows of a campaign that is over that the provider is still to be asked about
 	location       *time.Location
+	message        string // what was sent, in the words of people
+	asks           bool   // it is a poll, or one of its variants is
 	headline, rest string // of the verdict
 }
 
@@ -140,6 +145,15 @@ type Skipped struct {
 	ByReason map[campaign.SkipReason]int64 `json:"by_reason"` // every reason, zero or not
 }
 
+// Canceled are the recipients whose message was stopped before it went out.
+type Canceled struct {
+	Total int64 `json:"total"`
+	// Withdrawn counts those of them that the provider had accepted, and that were
+	// taken back out of its queue: they count as canceled, and nowhere as
+	// accepted. Absent in a quick report.
+	Withdrawn *int64 `json:"withdrawn,omitempty"`
+}
+
 // Step is one step of the funnel.
 type Step struct {
 	Step         string   `json:"step"` // accepted, sent, delivered, read or replied
@@ -216,7 +230,7 @@ type Duplicate struct {
 	OtherLine int64 `json:"other_line,omitempty"` // 0: the ledger does not say
 }
 
-// Timing says how long things took.
+// Timing says how long things took, of what was accepted and not taken back.
 type Timing struct {
 	FirstAcceptedAt   time.Time `json:"first_accepted_at"`
 	LastAcceptedAt    time.Time `json:"last_accepted_at"`

@@ -23,6 +23,9 @@ type Safety struct {
 	// Resent counts decisions, noted in the timeline, to send failed rows again:
 	// campaign.EventRetried.
 	Resent int64 `json:"resent"`
+	// Unproven counts decisions, of a person or of unknown_policy, to send unknown
+	// rows again without proof that they were not taken: campaign.EventResent.
+	Unproven int64 `json:"unproven"`
 }
 
 // Attempts is how many recipients took so many calls.

@@ -49,8 +49,7 @@ type splitter struct {
 
 type splitCell struct {
 	Outcome
-	voters int64
-	votes  []int64 // by option of the poll
+	polls []ballots // by the number of the poll's box
 }
 
 func newSplitter(by, column string) *splitter {
@@ -154,7 +153,7 @@ func columnOf(imp campaign.Import, name string) int {
 // add counts one recipient, and calls each with the cell of every column.
 func (s *segments) add(r *campaign.Recipient, each func(*splitCell)) {
 	s.country.add(s.countries.Of(r.Chat), r)
-	if !r.QueuedAt.IsZero() {
+	if accepted(r) {
 		s.hour.add(r.QueuedAt.In(s.location).Format("15"), r)
 	}
 	places := s.places[r.Import]

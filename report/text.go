@@ -96,11 +96,7 @@ func (p *page) title(r *Report) {
 func (p *page) about(r *Report) {
 	h := r.Header
 	p.heading("Campaign")
-	message := string(h.Message.Kind)
-	if h.Message.Media != "" {
-		message += " (" + string(h.Message.Media) + ")"
-	}
-	p.field("Message", message+", template "+short(h.Message.Hash))
+	p.field("Message", r.message+", template "+short(h.Message.Hash))
 	p.field("Senders", strings.Join(h.Senders, ", "))
 	for i, s := range h.Sources {
 		text := fmt.Sprintf("%s, %s, SHA-256 %s", s.File, count(s.Rows, "row"), short(s.SHA256))
@@ -185,6 +181,9 @@ func (p *page) balance(r *Report) {
 		verdict = "IT DOES NOT ADD UP"
 	}
 	p.counted("rows in the file", b.RowsInFile, verdict)
+	if words := r.Canceled.withdrawnWords(); words != "" {
+		p.para(indent, words)
+	}
 	if !r.Balanced {
 		p.mismatch(r)
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -35,14 +36,17 @@ func (p *page) engagement(r *Report) {
 
 // ofDelivered is a share of those delivered, where it is one: receipts can be
 // missing.
-func ofDelivered(rate Rate) string {
+func ofDelivered(rate Rate) string { return ofThose(rate, stepDelivered) }
+
+// ofThose is a share of some of those delivered.
+func ofThose(rate Rate, whom string) string {
 	switch {
 	case rate.Of == 0:
 		return "none is known as delivered yet"
 	case rate.Count > rate.Of:
 		return "more than the " + comma(rate.Of) + " known as delivered"
 	}
-	return percent(rate.Count, rate.Of) + " of those delivered"
+	return percent(rate.Count, rate.Of) + " of those " + whom
 }
 
 // quoted sets words of others apart from ours.
@@ -61,11 +65,23 @@ func (p *page) poll(r *Report) {
 	if poll == nil {
 		return
 	}
-	p.heading(fmt.Sprintf("Poll: %s (%s)", count(poll.Turnout.Count, "voter"), ofDelivered(poll.Turnout)))
-	p.options(poll.Options, poll.Turnout.Count)
-	for _, line := range poll.remarks() {
-		p.styledPara(dim, indent, sentence(line))
+	p.heading(fmt.Sprintf("%s: %s (%s)", poll.noun(), count(poll.Turnout.Count, "voter"), poll.turnout()))
+	if !poll.many() {
+		p.tally(poll.polls()[0], poll.remarks())
+		return
 	}
+	p.remarks(poll.remarks())
+	for _, one := range poll.ByVariant {
+		p.line()
+		p.styledPara(bold, indent, fmt.Sprintf("%s: %s (%s)", one.name(), count(one.Turnout.Count, "voter"), one.turnout()))
+		p.tally(one, one.remarks())
+	}
+}
+
+// tally shows one poll.
+func (p *page) tally(poll VariantPoll, remarks []string) {
+	p.options(poll.Options, poll.Turnout.Count)
+	p.remarks(remarks)
 	if g := poll.Groups; g != nil {
 		p.line()
 		p.para(indent, fmt.Sprintf("In %s, %s:", count(g.Groups, "group"), count(g.Voters, "voter")))
@@ -75,26 +91,45 @@ func (p *page) poll(r *Report) {
 		return
 	}
 	for _, s := range poll.Splits {
-		p.split(poll, s)
+		p.split(poll.Options, s)
 	}
 }
 
-// remarks is what has to be said about the tally.
+func (p *page) remarks(remarks []string) {
+	for _, line := range remarks {
+		p.styledPara(dim, indent, sentence(line))
+	}
+}
+
+// remarks is what has to be said about the tally: of several polls, what is about
+// all of them.
 func (poll *Poll) remarks() []string {
 	var remarks []string
-	if poll.Multiple {
-		remarks = append(remarks, fmt.Sprintf("several answers were allowed, %s gave more than one; shares are of the voters and can add up to more than all", comma(poll.Several)))
-	}
 	if poll.Changed > 0 {
 		remarks = append(remarks, comma(poll.Changed)+" changed their vote: the latest counts")
 	}
 	if poll.Withdrawn > 0 {
 		remarks = append(remarks, comma(poll.Withdrawn)+" withdrew their vote")
 	}
-	if poll.MoreOptions {
-		remarks = append(remarks, fmt.Sprintf("there were votes for more than %d options", maxOptions))
+	if poll.many() {
+		return append([]string{"the variants are different polls: their votes are not added up"}, remarks...)
 	}
-	return remarks
+	first, last := poll.polls()[0].aside()
+	return slices.Concat(first, remarks, last)
+}
+
+func (poll VariantPoll) remarks() []string { return slices.Concat(poll.aside()) }
+
+// aside is what has to be said about one poll, before and after what is said of
+// those who thought again.
+func (poll VariantPoll) aside() (first, last []string) {
+	if poll.Multiple {
+		first = append(first, fmt.Sprintf("several answers were allowed, %s gave more than one; shares are of the voters and can add up to more than all", comma(poll.Several)))
+	}
+	if poll.MoreOptions {
+		last = append(last, fmt.Sprintf("there were votes for more than %d options", maxOptions))
+	}
+	return first, last
 }
 
 func (p *page) options(options []PollOption, voters int64) {
@@ -110,9 +145,9 @@ func (p *page) options(options []PollOption, voters int64) {
 	}
 }
 
-func (p *page) split(poll *Poll, s PollSplit) {
+func (p *page) split(all []PollOption, s PollSplit) {
 	const width = 11
-	options := poll.Options[:min(len(poll.Options), shownOptions, (p.width-len(indent)-12)/width-1)]
+	options := all[:min(len(all), shownOptions, (p.width-len(indent)-12)/width-1)]
 	name := p.width - len(indent) - width*(len(options)+1)
 	p.line()
 	cells := []string{indent, p.left("by "+s.Column, name), p.right("voters", width)}
@@ -133,7 +168,7 @@ func (p *page) split(poll *Poll, s PollSplit) {
 	if s.Others != nil {
 		row("(all others)", *s.Others)
 	}
-	if len(options) < len(poll.Options) {
+	if len(options) < len(all) {
 		p.styledPara(dim, indent, "The other options are in the other forms.")
 	}
 }
@@ -151,12 +186,15 @@ type outcomeColumn struct {
 	cell  func(o Outcome) string
 }
 
-// outcomeColumns are the columns, the most telling first. Shares are of the
-// recipients; of what needs a delivery, of those delivered.
+// sharesWords says what the shares in a table of outcomes are of: the same that
+// the rates of the JSON form are of.
+const sharesWords = "Shares: failed of the recipients, delivered of those accepted, the others of those delivered."
+
+// outcomeColumns are the columns, the most telling first.
 func outcomeColumns() []outcomeColumn {
 	return []outcomeColumn{
 		{"recipients", func(o Outcome) string { return comma(o.Recipients) }},
-		{stepDelivered, func(o Outcome) string { return percent(o.Delivered, o.Recipients) }},
+		{stepDelivered, func(o Outcome) string { return percent(o.Delivered, o.Accepted) }},
 		{stepRead, func(o Outcome) string { return percent(o.Read, o.Delivered) }},
 		{"replied", func(o Outcome) string { return percent(o.Replied, o.Delivered) }},
 		{"failed", func(o Outcome) string { return percent(o.Failed, o.Recipients) }},
@@ -167,19 +205,41 @@ func outcomeColumns() []outcomeColumn {
 // outcomes writes a table of outcomes, as many columns of it as fit.
 func (p *page) outcomes(title string, rows []SegmentRow) {
 	const width = 11
-	columns := outcomeColumns()
-	columns = columns[:min(len(columns), (p.width-len(indent)-12)/width)]
-	name := p.width - len(indent) - width*len(columns)
+	var columns []textColumn
+	for _, c := range outcomeColumns() {
+		columns = append(columns, textColumn{c.title, width, func(i int) string { return c.cell(rows[i].Outcome) }})
+	}
 	p.heading(title)
+	p.table(columns, rows)
+}
+
+// textColumn is a column of numbers: its cell in each row.
+type textColumn struct {
+	title string
+	width int
+	cell  func(i int) string
+}
+
+// table writes the columns that fit beside the names of the rows.
+func (p *page) table(columns []textColumn, rows []SegmentRow) {
+	const least = 12 // of a name
+	name := p.width - len(indent)
+	for i, c := range columns {
+		if name-c.width < least {
+			columns = columns[:i]
+			break
+		}
+		name -= c.width
+	}
 	cells := []string{indent, p.left("", name)}
 	for _, c := range columns {
-		cells = append(cells, p.right(c.title, width))
+		cells = append(cells, p.right(c.title, c.width))
 	}
 	p.line(cells...)
-	for _, row := range rows {
+	for i, row := range rows {
 		cells := []string{indent, p.left(row.Value, name)}
 		for _, c := range columns {
-			cells = append(cells, p.right(c.cell(row.Outcome), width))
+			cells = append(cells, p.right(c.cell(i), c.width))
 		}
 		p.line(cells...)
 	}
@@ -194,7 +254,15 @@ func (p *page) variants(r *Report) {
 	for _, row := range v.Rows {
 		rows = append(rows, SegmentRow{Value: row.Name, Outcome: row.Outcome})
 	}
-	p.outcomes("Variants", rows)
+	if v.votes() {
+		p.heading("Variants")
+		p.table(v.columns(), rows)
+	} else {
+		p.outcomes("Variants", rows)
+	}
+	if len(rows) > 0 {
+		p.styledPara(dim, indent, sharesWords+v.groupsAside())
+	}
 	if v.Holdout != nil {
 		p.para(indent, fmt.Sprintf("Held out: %s, chosen by lot to get nothing.", comma(*v.Holdout)))
 	}
@@ -206,15 +274,40 @@ func (p *page) variants(r *Report) {
 	}
 }
 
+// columns are those of a table of variants of which one is a poll: narrow ones, so
+// that the votes fit beside the others.
+func (v *Variants) columns() []textColumn {
+	const gap, least = 1, 8
+	var columns []textColumn
+	add := func(title string, cell func(i int) string) {
+		columns = append(columns, textColumn{title, max(len(title)+gap, least), cell})
+	}
+	for _, c := range outcomeColumns() {
+		add(c.title, func(i int) string { return c.cell(v.Rows[i].Outcome) })
+		if c.title == "replied" {
+			add("voted", func(i int) string {
+				return percent(v.Rows[i].Rates[MeasureVoted].Count, v.Rows[i].Rates[MeasureVoted].Of)
+			})
+		}
+	}
+	return columns
+}
+
 // segments shows every split with more than one value, and each that was asked
 // for.
 func (p *page) segments(r *Report) {
+	shown := false
 	for _, s := range r.Segments {
 		if len(s.Rows) < 2 && s.By != byColumn {
 			continue
 		}
 		title, _ := s.title(r)
 		p.outcomes(title, s.labeled())
+		shown = true
+	}
+	if shown {
+		p.line()
+		p.styledPara(dim, indent, sharesWords)
 	}
 }
 
@@ -299,13 +392,20 @@ func (p *page) safety(r *Report) {
 	p.para(indent, "Calls needed: "+attemptsWords(s)+".")
 }
 
-// onceWords says that nobody got the message twice, as far as that can be said:
-// of what failed, a person may have had it sent again.
+// onceWords says that nobody got the message twice, as far as that can be said: a
+// person may have had it sent again.
 func onceWords(s *Safety) string {
-	if s.Resent == 0 {
+	var but []string
+	if s.Resent > 0 {
+		but = append(but, "failed rows that were sent again at a person's word")
+	}
+	if s.Unproven > 0 {
+		but = append(but, "unknown rows that were sent again without proof, and may have it twice")
+	}
+	if len(but) == 0 {
 		return "nobody was sent the message twice"
 	}
-	return "nobody was sent the message twice, but for failed rows that were sent again at a person's word"
+	return "nobody was sent the message twice, but for " + strings.Join(but, ", and for ")
 }
 
 // retriesWords says what the further calls were for. Rows that were retried can
@@ -315,11 +415,14 @@ func retriesWords(s *Safety) string {
 	switch {
 	case s.Retried > 0:
 		words = "for " + count(s.Retried, "recipient") + "; each after a refusal, a proof that it was not taken, or a person's word"
-	case s.Resent > 0:
+	case s.Resent+s.Unproven > 0:
 		words = "none is counted so far"
 	}
 	if s.Resent > 0 {
 		words += "; failed rows were put back to be sent again " + times(s.Resent) + ", see the timeline"
+	}
+	if s.Unproven > 0 {
+		words += "; unknown rows were put back without proof " + times(s.Unproven) + ", see the timeline"
 	}
 	return words
 }
@@ -349,6 +452,7 @@ func (p *page) earlier(r *Report) {
 		return
 	}
 	p.outcomes("Beside earlier campaigns", r.besides())
+	p.styledPara(dim, indent, sharesWords)
 }
 
 // besides is this campaign and the earlier ones.

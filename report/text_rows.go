@@ -1,7 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -21,11 +23,9 @@ func (p *page) failures(r *Report) {
 	}
 	p.heading(title)
 	if r.Quick {
-		for _, reason := range allKeys(campaign.FailReasons(), f.ByReason) {
-			if n := f.ByReason[reason]; n > 0 {
-				w := FailWord(reason)
-				p.counted(w.Label, n, w.Meaning)
-			}
+		for _, reason := range f.reasons() {
+			w := FailWord(reason)
+			p.counted(w.Label, f.ByReason[reason], w.Meaning)
 		}
 		return
 	}
@@ -40,6 +40,13 @@ func (p *page) failures(r *Report) {
 		p.para(indent, "To send those again that can be retried:")
 		p.line(indent, indent, f.RetryCommand) // whole, so that it can be copied
 	}
+}
+
+// reasons are those that occurred, the most frequent first, as the groups are.
+func (f Failures) reasons() []campaign.FailReason {
+	reasons := slices.DeleteFunc(allKeys(campaign.FailReasons(), f.ByReason), func(r campaign.FailReason) bool { return f.ByReason[r] == 0 })
+	slices.SortStableFunc(reasons, func(a, b campaign.FailReason) int { return cmp.Compare(f.ByReason[b], f.ByReason[a]) })
+	return reasons
 }
 
 func (p *page) failureGroup(r *Report, g FailureGroup) {

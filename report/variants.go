@@ -18,18 +18,21 @@ type Variants struct {
 }
 
 // Variant is what became of one message. Accepted and failed are shares of its
-// recipients, delivered of what was accepted, the others of what was delivered.
+// recipients, delivered of what was accepted, the others of what was delivered;
+// voted, as turnout, of what was delivered to people and not to groups. There is
+// no share of voters of a message that asks nothing.
 type Variant struct {
 	Name   string `json:"name"`
 	Weight int    `json:"weight"`
 	Outcome
 	Rates map[Measure]Rate `json:"rates"`
-
-	poll bool
 }
 
 // votes says whether there can be votes on the variant.
-func (v Variant) votes() bool { return v.poll || v.Voted > 0 }
+func (v Variant) votes() bool {
+	_, ok := v.Rates[MeasureVoted]
+	return ok
+}
 
 // Measure is what variants are compared by.
 type Measure string
@@ -53,6 +56,15 @@ func Measures() []Measure {
 // votes says whether there can be votes on any.
 func (v *Variants) votes() bool { return slices.ContainsFunc(v.Rows, Variant.votes) }
 
+// groupsAside says, to be added to what the shares are of, that a share of voters
+// leaves out groups, where it does.
+func (v *Variants) groupsAside() string {
+	if !slices.ContainsFunc(v.Rows, func(row Variant) bool { return row.votes() && row.Rates[MeasureVoted].Of != row.Delivered }) {
+		return ""
+	}
+	return " Voted is of the people among them: how many of a group could have voted, nobody knows."
+}
+
 // measures are those to be shown of these variants.
 func (v *Variants) measures() []Measure {
 	return slices.DeleteFunc(Measures(), func(m Measure) bool { return m == MeasureVoted && !v.votes() })
@@ -75,7 +87,7 @@ const variantsNote = "Each interval holds for one comparison on its own: of twen
 	"about one looks different by chance"
 
 // variantsOf is nil for a campaign with one message and no holdout.
-func variantsOf(spec campaign.Spec, outcomes map[string]*Outcome, skipped map[campaign.SkipReason]int64) *Variants {
+func variantsOf(spec campaign.Spec, outcomes map[string]*Outcome, people *tally, skipped map[campaign.SkipReason]int64) *Variants {
 	if len(spec.Variants) == 0 && spec.Holdout == 0 && len(outcomes) == 0 {
 		return nil
 	}
@@ -86,12 +98,10 @@ func variantsOf(spec campaign.Spec, outcomes map[string]*Outcome, skipped map[ca
 	named := []string{}
 	for _, variant := range spec.Variants {
 		named = append(named, variant.Name)
-		row := newVariant(variant.Name, variant.Weight, outcomes[variant.Name])
-		row.poll = variant.Message.Poll != nil
-		v.Rows = append(v.Rows, row)
+		v.Rows = append(v.Rows, newVariant(variant, outcomes[variant.Name], people))
 	}
 	for _, name := range allKeys(named, countsOf(outcomes))[len(named):] {
-		v.Rows = append(v.Rows, newVariant(name, 0, outcomes[name])) // of a file that was changed since
+		v.Rows = append(v.Rows, newVariant(campaign.Variant{Name: name}, outcomes[name], people)) // of a file that was changed since
 	}
 	v.compare()
 	return v
@@ -105,19 +115,22 @@ func countsOf(outcomes map[string]*Outcome) map[string]int64 {
 	return counts
 }
 
-func newVariant(name string, weight int, o *Outcome) Variant {
+func newVariant(variant campaign.Variant, o *Outcome, people *tally) Variant {
 	if o == nil {
 		o = &Outcome{}
 	}
-	return Variant{Name: name, Weight: weight, Outcome: *o, Rates: map[Measure]Rate{
+	v := Variant{Name: variant.Name, Weight: variant.Weight, Outcome: *o, Rates: map[Measure]Rate{
 		MeasureAccepted:  rate(o.Accepted, o.Recipients),
 		MeasureFailed:    rate(o.Failed, o.Recipients),
 		MeasureDelivered: rate(o.Delivered, o.Accepted),
 		MeasureRead:      rate(o.Read, o.Delivered),
 		MeasureReplied:   rate(o.Replied, o.Delivered),
 		MeasureOptedOut:  rate(o.OptedOut, o.Delivered),
-		MeasureVoted:     rate(o.Voted, o.Delivered),
 	}}
+	if variant.Message.Poll != nil || o.Voted > 0 {
+		v.Rates[MeasureVoted] = rate(o.Voted, people.delivered(variant.Name))
+	}
+	return v
 }
 
 // compare holds every variant against the first one.
@@ -151,7 +164,7 @@ func (v *Variants) compare() {
 			}
 		}
 		if len(alike) > 0 {
-			v.Summary = append(v.Summary, fmt.Sprintf("%s and %s cannot be told apart by their %s.", first.Name, other.Name, and(alike)))
+			v.Summary = append(v.Summary, fmt.Sprintf("%q and %q cannot be told apart by their %s.", first.Name, other.Name, and(alike)))
 		}
 	}
 }
@@ -167,16 +180,18 @@ var measureWords = map[Measure]struct{ verb, nouns string }{
 	MeasureFailed:    {"fails", "failures"},
 }
 
+// words is the comparison in a clause. The names are quoted, so that they stay
+// as the campaign file has them where a sentence begins.
 func (c Comparison) words(first, other Rate) string {
 	w := measureWords[c.Measure]
 	if !c.Distinct {
-		return fmt.Sprintf("%s and %s cannot be told apart by their %s", c.To, c.Variant, w.nouns)
+		return fmt.Sprintf("%q and %q cannot be told apart by their %s", c.To, c.Variant, w.nouns)
 	}
 	often := "more"
 	if c.Difference < 0 {
 		often = "less"
 	}
-	return fmt.Sprintf("%s %s %s often than %s: %s against %s", c.Variant, w.verb, often, c.To,
+	return fmt.Sprintf("%q %s %s often than %q: %s against %s", c.Variant, w.verb, often, c.To,
 		percent(other.Count, other.Of), percent(first.Count, first.Of))
 }
 

@@ -17,7 +17,7 @@ func verdict(r *Report, t campaign.Totals) (headline, rest string) {
 	case r.Recipients == 0:
 		return fmt.Sprintf("nobody to send to: all rows (%s) were skipped", comma(r.Skipped.Total)), ""
 	case accepted+failed+unknown == 0 && t.ByStatus[campaign.StatusCanceled] == r.Recipients:
-		return fmt.Sprintf("canceled before anything was sent to %s", count(r.Recipients, "recipient")), ""
+		return fmt.Sprintf("canceled before anything was sent to %s", count(r.Recipients, "recipient")), r.Canceled.takenBack()
 	case accepted+failed+unknown+t.ByStatus[campaign.StatusSubmitting] == 0:
 		return fmt.Sprintf("nothing sent yet: %s of %s waiting", comma(t.Waiting()), count(r.Recipients, "recipient")), ""
 	}
@@ -36,7 +36,7 @@ func verdict(r *Report, t campaign.Totals) (headline, rest string) {
 	parts = appendCount(parts, accepted-delivered-t.Failed[campaign.FailProvider], "accepted but not known as delivered")
 	parts = appendCount(parts, t.ByStatus[campaign.StatusSubmitting], StatusWord(campaign.StatusSubmitting).Label)
 	parts = appendCount(parts, t.Waiting(), "waiting")
-	parts = appendCount(parts, t.ByStatus[campaign.StatusCanceled], "canceled")
+	parts = appendCount(parts, r.Canceled.Total, "canceled"+r.Canceled.clause())
 	return parts[0], strings.Join(parts[1:], ", ")
 }
 
@@ -44,18 +44,18 @@ func verdict(r *Report, t campaign.Totals) (headline, rest string) {
 // for other messages.
 func (r *Report) votedClause(t campaign.Totals) []string {
 	switch {
-	case r.Poll == nil && r.Header.Message.Kind != campaign.KindPoll:
+	case r.Poll == nil && !r.asks:
 		return nil
 	case r.Poll == nil: // a quick report does not know who was asked in a group
 		return []string{comma(t.Voted) + " voted"}
 	}
-	groups := r.Poll.Groups
-	if groups != nil && r.Poll.Turnout.Count == 0 {
-		return []string{fmt.Sprintf("%s voted in %s", comma(groups.Voters), count(groups.Groups, "group"))}
+	groups, members := r.Poll.inGroups()
+	if groups > 0 && r.Poll.Turnout.Count == 0 {
+		return []string{fmt.Sprintf("%s voted in %s", comma(members), count(groups, "group"))}
 	}
-	words := []string{fmt.Sprintf("%s voted (%s)", comma(r.Poll.Turnout.Count), ofDelivered(r.Poll.Turnout))}
-	if groups != nil {
-		words = append(words, fmt.Sprintf("%s more in %s", comma(groups.Voters), count(groups.Groups, "group")))
+	words := []string{fmt.Sprintf("%s voted (%s)", comma(r.Poll.Turnout.Count), r.Poll.turnout())}
+	if groups > 0 {
+		words = append(words, fmt.Sprintf("%s more in %s", comma(members), count(groups, "group")))
 	}
 	return words
 }

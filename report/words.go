@@ -25,7 +25,7 @@ var statusWords = map[campaign.Status]Word{
 	campaign.StatusRead:       {Label: "read", Meaning: "seen by the recipient"},
 	campaign.StatusFailed:     {Label: "failed", Meaning: "will not arrive; reasons below"},
 	campaign.StatusSkipped:    {Label: "skipped", Meaning: "not sent to; reasons below"},
-	campaign.StatusCanceled:   {Label: "canceled", Meaning: "canceled before their turn came"},
+	campaign.StatusCanceled:   {Label: "canceled", Meaning: "canceled before they went out"},
 }
 
 var skipWords = map[campaign.SkipReason]Word{

@@ -208,7 +208,7 @@ func (b *workbook) summary() error {
 		{"Statuses can change until", r.SettlingUntil},
 		{"Times are in", r.TimeZone},
 		{"Senders", strings.Join(h.Senders, ", ")},
-		{"Template", string(h.Message.Kind) + ", SHA-256 " + h.Message.Hash},
+		{"Template", r.message + ", SHA-256 " + h.Message.Hash},
 		{"Created", h.CreatedAt},
 		{"Started", h.StartedAt},
 		{"Finished", h.FinishedAt},
@@ -220,8 +220,11 @@ func (b *workbook) summary() error {
 	for _, row := range r.balanceRows() {
 		rows = append(rows, []any{row.Label, row.Meaning, row.Count})
 	}
-	rows = append(rows, []any{"in the ledger", "", r.Balance.InLedger}, []any{"rows in the file", balanced, r.Balance.RowsInFile},
-		[]any{}, []any{heading("Funnel")}, []any{"step", "meaning", "count", "of all", "of an earlier step"},
+	rows = append(rows, []any{"in the ledger", "", r.Balance.InLedger}, []any{"rows in the file", balanced, r.Balance.RowsInFile})
+	if words := r.Canceled.withdrawnWords(); words != "" {
+		rows = append(rows, []any{words})
+	}
+	rows = append(rows, []any{}, []any{heading("Funnel")}, []any{"step", "meaning", "count", "of all", "of an earlier step"},
 		[]any{"recipients", "every row that was not skipped", r.Recipients})
 	counts := map[string]int64{"recipients": r.Recipients}
 	for _, s := range r.Funnel {
@@ -231,7 +234,7 @@ func (b *workbook) summary() error {
 	e := r.Engagement
 	rows = append(rows, []any{}, []any{heading("Answers")})
 	if poll := r.Poll; poll != nil {
-		rows = append(rows, []any{"voted", "people whose vote stands, of those delivered", poll.Turnout.Count, ratio{poll.Turnout.Count, poll.Turnout.Of}})
+		rows = append(rows, []any{"voted", "people whose vote stands, of those " + poll.whom(), poll.Turnout.Count, ratio{poll.Turnout.Count, poll.Turnout.Of}})
 	}
 	rows = append(rows,
 		[]any{"replied", "recipients who wrote back, of those delivered", e.Replied.Count, ratio{e.Replied.Count, e.Replied.Of}},
@@ -240,9 +243,11 @@ func (b *workbook) summary() error {
 		rows = append(rows, []any{"sent twice", "has to be 0", s.DuplicateSends}, []any{"further calls", retriesWords(s), s.Retries})
 	}
 	if len(r.Earlier) > 0 {
-		rows = append(rows, []any{}, []any{heading("Beside earlier campaigns")}, outcomeTitles("campaign", r.votes(r.besides())))
-		for _, row := range r.besides() {
-			rows = append(rows, outcomeCells(row, r.votes(r.besides())))
+		besides := r.besides()
+		votes := r.votes(besides)
+		rows = append(rows, []any{}, []any{heading("Beside earlier campaigns")}, outcomeTitles("campaign", votes))
+		for _, row := range besides {
+			rows = append(rows, outcomeCells(row, votes))
 		}
 	}
 	return b.rows(rows...)
@@ -285,8 +290,9 @@ func (b *workbook) recipients(ctx context.Context, deps Deps) error {
 		return err
 	}
 	names := append([]string{}, t.columns...)
+	prefix := t.prefix(xlsxColumns())
 	for _, name := range xlsxColumns() {
-		names = append(names, t.prefix()+name)
+		names = append(names, prefix+name)
 	}
 	widths := make([]float64, len(names))
 	for i := range widths {
@@ -368,15 +374,26 @@ func (b *workbook) poll() error {
 	if b.r.Poll == nil {
 		return nil
 	}
-	if err := b.sheet("Poll", 20, 20, 30, 12, 12, 16); err != nil {
+	widths := []float64{20, 20, 30, 12, 12, 16}
+	names := []string{"split by", "value", "option", "votes", "voters", "share of voters"}
+	many := b.r.Poll.many()
+	if many {
+		widths = append([]float64{20}, widths...)
+		names = append([]string{"variant"}, names...)
+	}
+	if err := b.sheet("Poll", widths...); err != nil {
 		return err
 	}
-	if err := b.header("split by", "value", "option", "votes", "voters", "share of voters"); err != nil {
+	if err := b.header(names...); err != nil {
 		return err
 	}
 	var rows [][]any
 	for _, row := range b.r.pollRows() {
-		rows = append(rows, []any{row.by, row.value, row.option, row.votes, row.voters, ratio{row.votes, row.voters}})
+		cells := []any{row.by, row.value, row.option, row.votes, row.voters, ratio{row.votes, row.voters}}
+		if many {
+			cells = append([]any{row.variant}, cells...)
+		}
+		rows = append(rows, cells)
 	}
 	return b.rows(rows...)
 }
@@ -399,10 +416,10 @@ func (b *workbook) variants() error {
 	rows = append(rows, []any{}, []any{"variant", "measure", "count", "of", "share", "95 % from", "to"})
 	for _, row := range v.Rows {
 		for _, m := range v.measures() {
-			if m == MeasureVoted && !row.votes() {
+			rate, ok := row.Rates[m]
+			if !ok {
 				continue
 			}
-			rate := row.Rates[m]
 			cells := []any{row.Name, strings.ReplaceAll(string(m), "_", " "), rate.Count, rate.Of, ratio{rate.Count, rate.Of}}
 			if rate.Low != nil {
 				cells = append(cells, *rate.Low, *rate.High)
