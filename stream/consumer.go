@@ -271,6 +271,24 @@ func (c *Consumer) reattach(ctx context.Context) error {
 	return nil
 }
 
+// Renew makes the consumer on the server anew, so that it delivers everything the
+// stream has, also what counts as delivered and was settled by nobody. A store
+// put back as it was earlier has such tasks: enough of them (MaxAckPending) and
+// nothing else is delivered until AckWait is over. Tasks handed out and not yet
+// settled come again. ErrRecreated is told as by Fetch.
+func (c *Consumer) Renew(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.conn.js.DeleteConsumer(ctx, c.shard.stream, c.config.Durable)
+	if err == nil || consumerGone(err) {
+		err = c.reattach(ctx)
+	}
+	if err != nil && !errors.Is(err, ErrRecreated) && !errors.Is(err, ErrClosed) {
+		return unavailable("the consumer of sender "+string(c.sender)+" cannot be made anew", err)
+	}
+	return err
+}
+
 func (c *Consumer) pause(ctx context.Context) error {
 	timer := time.NewTimer(retryWait)
 	defer timer.Stop()

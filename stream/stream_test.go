@@ -257,6 +257,33 @@ func TestUnsettledTaskComesAgain(t *testing.T) {
 	}
 }
 
+// TestRenewedConsumer delivers what counts as delivered and was settled by
+// nobody, long before AckWait gives it back, and what it was holding back.
+func TestRenewedConsumer(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	sender := campaign.NewSenderID()
+	c := b.sender(t, sender, Tuning{})
+	b.publish(t, tasks(campaign.NewID(), sender, minAckPending+1)...)
+	held := fetch(t, c, minAckPending)
+	fetchNone(t, c)
+	if err := c.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{minAckPending, 1} {
+		for _, d := range fetch(t, c, n) {
+			if err := d.Ack(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	b.waitForMessages(t, 0)
+	if err := held[0].Ack(); err != nil { // of the consumer that is gone: it changes nothing
+		t.Error(err)
+	}
+	fetchNone(t, c)
+}
+
 func TestNakAndInProgress(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *Config) { c.AckWait = 500 * time.Millisecond })

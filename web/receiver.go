@@ -78,7 +78,8 @@ func (s *Server) refuseBody(w http.ResponseWriter, err error) {
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, raw []byte) (Event, bool) {
 	if err := s.cfg.Verify(raw, r.Header.Get(s.cfg.SignatureHeader)); err != nil {
 		if s.figures.forged() {
-			s.log.Warn("refused webhook deliveries that are not signed with the signing key; either the key is wrong, or somebody tries", slog.Any("err", err))
+			s.log.Warn("refused webhook deliveries that are not signed with the signing key: either the key here is not the one of the Periskope console, "+
+				"or somebody else posts to this address; `herald webhooks test` sends one such delivery on purpose", slog.Any("err", err))
 		}
 		problem(w, http.StatusUnauthorized, "forged", "not signed with the signing key")
 		return Event{}, false

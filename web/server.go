@@ -49,11 +49,10 @@ func New(cfg Config) *Server {
 // An address that other machines can reach is refused without a signing key,
 // and when there is a local control API: that asks nobody who they are.
 func (s *Server) Start(address string) error {
-	at, err := net.ResolveTCPAddr("tcp", address)
+	at, open, err := resolve(address)
 	if err != nil {
-		return &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("listen at %q", address), Hint: "host:port, e.g. 127.0.0.1:8484", Err: err}
+		return err
 	}
-	open := !at.IP.IsLoopback()
 	switch {
 	case open && s.cfg.Local != nil:
 		return &campaign.Error{
@@ -86,6 +85,21 @@ func (s *Server) Start(address string) error {
 	}
 	go s.serve(netutil.LimitListener(listener, s.cfg.Limits.Connections))
 	return nil
+}
+
+// Outside says whether other machines can reach a listener at the address,
+// host:port. A campaign.CodeInvalid error says that it is no address.
+func Outside(address string) (bool, error) {
+	_, open, err := resolve(address)
+	return open, err
+}
+
+func resolve(address string) (at *net.TCPAddr, open bool, err error) {
+	at, err = net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, false, &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("listen at %q", address), Hint: "host:port, e.g. 127.0.0.1:8484", Err: err}
+	}
+	return at, !at.IP.IsLoopback(), nil
 }
 
 func (s *Server) serve(listener net.Listener) {
