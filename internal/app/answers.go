@@ -87,16 +87,14 @@ func (e *engine) tell(ctx context.Context) {
 	if a.notices != nil {
 		return
 	}
-	var err error
-	a.notices, err = e.app.noticeSender()
+	sender, err := e.app.noticeSender()
 	if err != nil {
-		a.notices = nil
 		e.log.WarnContext(ctx, "notices are not delivered for now, they wait", "err", err)
 		return
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	e.running.Go(func() { a.notices.Run(running) })
-	a.silence = stop
+	e.running.Go(func() { sender.Run(running) })
+	a.notices, a.silence = sender, stop
 }
 
 // poke has new notices delivered at once.

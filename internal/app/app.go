@@ -29,6 +29,8 @@ type App struct {
 	store *storage.Store
 	media *mediaStore
 
+	told func(text string) // TellOfOthers
+
 	simKey periskope.Token // signs the webhooks of the built-in simulator, while that runs
 
 	tuning tuning
@@ -43,6 +45,7 @@ type tuning struct {
 	sendDeadline    time.Duration                        // dispatcher.Config
 	callTimeout     time.Duration                        // periskope.Config
 	reconciler      status.ReconcilerConfig              // its durations
+	schedule        status.Schedule                      // Config.schedule
 	sweeper         status.SweeperConfig                 // its durations
 	reportsEvery    time.Duration                        // reportsEvery
 	sweepsPerSecond float64                              // Config.sweepsPerSecond
@@ -52,6 +55,7 @@ type tuning struct {
 	healthEvery     time.Duration                        // healthEvery
 	diskEvery       time.Duration                        // diskEvery
 	lostAfter       time.Duration                        // lostAfter
+	ackWait         time.Duration                        // stream.Config
 	free            func(string) (uint64, uint64, error) // freeSpace
 	sandbox         func(*sandbox.Config)                // changes the embedded simulator
 	started         func(*natsd.Server, *sandbox.Server) // sees what a run started
@@ -103,7 +107,10 @@ func openToSettle(ctx context.Context, cfg Config, log *slog.Logger) (*App, erro
 // openAlone opens the data directory under its lock.
 func openAlone(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 	lock, err := storage.LockDir(cfg.DataDir, cfg.Mode)
-	if err != nil {
+	switch {
+	case campaign.CodeOf(err) == campaign.CodeConflict:
+		return nil, inUseError{err}
+	case err != nil:
 		return nil, err
 	}
 	a, err := open(ctx, cfg, log, storage.Config{Path: databasePath(cfg), FirstPoll: cfg.schedule().First(), Logger: log})
@@ -131,6 +138,20 @@ func mustExist(cfg Config) error {
 		}
 	}
 	return nil
+}
+
+// IsFolder says whether there is a folder at the path.
+func IsFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// NoFolder says that a data directory that was named is not there.
+func NoFolder(path string) error {
+	return &campaign.Error{
+		Code: campaign.CodeNotFound, What: fmt.Sprintf("there is no folder %s", path),
+		Hint: "--data-dir names the data directory: the folder with herald.db in it",
+	}
 }
 
 func open(ctx context.Context, cfg Config, log *slog.Logger, db storage.Config) (*App, error) {

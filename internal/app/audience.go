@@ -35,7 +35,7 @@ func (a *App) audience(ctx context.Context, spec campaign.Spec) (*audience, erro
 	if out.earlier, err = a.earlier(ctx, spec.Only.Campaign); err != nil {
 		return nil, err
 	}
-	if err := hasVariants(out.earlier, where); err != nil {
+	if err := canChoose(out.earlier, where); err != nil {
 		return nil, &campaign.Error{Code: campaign.CodeInvalid, What: "only.where", Err: err}
 	}
 	out.detail = fmt.Sprintf("not in %q with %q", out.earlier.Name, where)
@@ -46,27 +46,22 @@ func (a *App) audience(ctx context.Context, spec campaign.Spec) (*audience, erro
 // earlier finds the campaign that only.campaign names; of several with the name
 // the latest, but none that is still being read: it may be this very one.
 func (a *App) earlier(ctx context.Context, idOrName string) (campaign.Campaign, error) {
-	c, err := a.find(ctx, idOrName)
-	if err == nil && c.State != campaign.StateDraft || err != nil && campaign.CodeOf(err) != campaign.CodeNotFound {
-		return c, err
+	list, err := a.named(ctx, idOrName)
+	if err != nil && campaign.CodeOf(err) != campaign.CodeNotFound {
+		return campaign.Campaign{}, err
+	}
+	if c, ok := newestRead(list); ok {
+		return c, nil
 	}
 	all, err := a.store.Campaigns(ctx)
 	if err != nil {
 		return campaign.Campaign{}, err
 	}
-	var latest campaign.Campaign
 	var names []string
 	for _, c := range all {
-		if c.State == campaign.StateDraft {
-			continue
+		if c.State != campaign.StateDraft {
+			names = append(names, c.Name)
 		}
-		names = append(names, c.Name)
-		if c.Name == idOrName && c.CreatedAt.After(latest.CreatedAt) {
-			latest = c
-		}
-	}
-	if latest.ID != "" {
-		return latest, nil
 	}
 	refusal := &campaign.Error{
 		Code: campaign.CodeInvalid, What: fmt.Sprintf("only.campaign: there is no campaign %q in %s", idOrName, a.dir),
@@ -76,6 +71,16 @@ func (a *App) earlier(ctx context.Context, idOrName string) (campaign.Campaign, 
 		refusal.Hint = fmt.Sprintf("did you mean %q? `herald campaigns` lists them", near)
 	}
 	return campaign.Campaign{}, refusal
+}
+
+// newestRead is the first that is not being read.
+func newestRead(list []campaign.Campaign) (campaign.Campaign, bool) {
+	for _, c := range list {
+		if c.State != campaign.StateDraft {
+			return c, true
+		}
+	}
+	return campaign.Campaign{}, false
 }
 
 // matching are the chats of a campaign that an expression chooses.

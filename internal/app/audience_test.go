@@ -70,7 +70,7 @@ func TestEverybodyGetsTheirVariant(t *testing.T) {
 	if want["A"] < 20 || want["ask"] < 20 || want["holdout"] < 5 {
 		t.Fatalf("the lot is no good for this test: %v", want)
 	}
-	if checked.HeldOut() != want["holdout"] || checked.OptedOut() != 1 || checked.Variants[0].Rows != want["A"] || checked.Variants[1].Rows != want["ask"] {
+	if left := LeftOutOf(checked.Skipped); left.HeldOut != want["holdout"] || left.OptedOut != 1 || checked.Variants[0].Rows != want["A"] || checked.Variants[1].Rows != want["ask"] {
 		t.Errorf("check says %+v, skipped %v; want %v", checked.Variants, checked.Skipped, want)
 	}
 	if skipped := result.Totals.Skipped; skipped[campaign.SkipHoldout] != want["holdout"] || skipped[campaign.SkipOptedOut] != 1 {

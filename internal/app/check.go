@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -127,12 +128,6 @@ type SenderPace struct {
 // could.
 func (c *Checked) Err() error { return c.refusal }
 
-// HeldOut is how many rows are chosen to get no message.
-func (c *Checked) HeldOut() int64 { return c.Skipped[campaign.SkipHoldout] }
-
-// OptedOut is how many rows asked for no messages.
-func (c *Checked) OptedOut() int64 { return c.Skipped[campaign.SkipOptedOut] }
-
 // LeftOut is how many sound rows get no message.
 type LeftOut struct {
 	HeldOut  int64 // chosen to be compared with
@@ -140,11 +135,9 @@ type LeftOut struct {
 	Excluded int64 // not among those the campaign is for
 }
 
-// LeftOutOf is what an import left out.
-func LeftOutOf(s *ImportSummary) LeftOut {
-	return LeftOut{
-		HeldOut: s.Skipped[campaign.SkipHoldout], OptedOut: s.Skipped[campaign.SkipOptedOut], Excluded: s.Skipped[campaign.SkipExcluded],
-	}
+// LeftOutOf is what a check or an import left out, of what it skipped.
+func LeftOutOf(skipped map[campaign.SkipReason]int64) LeftOut {
+	return LeftOut{HeldOut: skipped[campaign.SkipHoldout], OptedOut: skipped[campaign.SkipOptedOut], Excluded: skipped[campaign.SkipExcluded]}
 }
 
 const shownSamples = 3
@@ -218,7 +211,7 @@ func checkFile(ctx context.Context, cfg Config, ledger *App, spec campaign.Spec,
 			Fix: "hold (the default) waits for proof, then for you; resend is for messages that do no harm twice",
 		})
 	}
-	c.Plan = planFor(spec.Schedule.Start, summary.Good, paces)
+	toSend := summary.Good
 	if c.refusal = summary.TooBad(skipInvalid); c.refusal != nil {
 		c.Reason = c.refusal.Error()
 	}
@@ -227,6 +220,10 @@ func checkFile(ctx context.Context, cfg Config, ledger *App, spec campaign.Spec,
 			return nil, err
 		}
 	}
+	if c.Existing != nil { // a run would go on with it
+		toSend = c.Existing.ToSend
+	}
+	c.Plan = planFor(spec.Schedule.Start, toSend, paces)
 	if over := startOver(spec.Schedule, time.Now()); over != "" && c.Existing == nil {
 		c.Warnings = append(c.Warnings, templates.Warning{
 			Code: campaign.WarnStartOver, Field: "schedule.start", What: over, Fix: "write a time to come, or remove it",
@@ -249,6 +246,9 @@ func (c *Checked) meet(ctx context.Context, a *App, spec campaign.Spec) error {
 	}
 	c.Existing = &ExistingCampaign{ID: existing.ID, State: existing.State, ToSend: totals.Unsubmitted()}
 	src, _, err := a.source(spec, PrepareOptions{})
+	if err == nil {
+		err = wasCanceled(existing)
+	}
 	if err == nil {
 		err = a.unchanged(ctx, spec, src, existing, false)
 	}
@@ -295,7 +295,7 @@ func (c *Checked) share(spec campaign.Spec, r *reading, summary campaign.ImportS
 	c.Holdout, c.Variants = spec.Holdout, []VariantShare{}
 	for _, v := range spec.Variants {
 		c.Variants = append(c.Variants, VariantShare{
-			Name: v.Name, Weight: v.Weight, Kind: kindOf(v.Message), Rows: r.stats.Variant(v.Name).Rendered,
+			Name: v.Name, Weight: v.Weight, Kind: v.Message.Kind(), Rows: r.stats.Variant(v.Name).Rendered,
 		})
 	}
 	if spec.Only != nil {
@@ -312,9 +312,9 @@ func (c *Checked) share(spec campaign.Spec, r *reading, summary campaign.ImportS
 const kindMixed campaign.Kind = "mixed"
 
 func kindsOf(messages []campaign.Variant) campaign.Kind {
-	kind := kindOf(messages[0].Message)
+	kind := messages[0].Message.Kind()
 	for _, v := range messages[1:] {
-		if kindOf(v.Message) != kind {
+		if v.Message.Kind() != kind {
 			return kindMixed
 		}
 	}
@@ -327,17 +327,6 @@ func sampleOf(row campaign.Row, message campaign.Message) Sample {
 		text = message.Poll.Question
 	}
 	return Sample{Row: row.Seq, Line: row.Line, To: row.Chat.String(), Text: text, Variant: row.Variant, message: message}
-}
-
-func kindOf(t campaign.Template) campaign.Kind {
-	switch {
-	case t.Poll != nil:
-		return campaign.KindPoll
-	case t.Media != nil:
-		return campaign.KindMedia
-	default:
-		return campaign.KindText
-	}
 }
 
 // Choice says which row a preview shows. Exactly one of Row, Phone and Extreme
@@ -377,6 +366,7 @@ func Preview(ctx context.Context, path string, stdin io.Reader, choice Choice) (
 	if choice.Phone != "" {
 		chat, problem := r.parser.Parse(choice.Phone)
 		if problem != nil {
+			asTyped(problem)
 			return Sample{}, campaign.Reject(*problem)
 		}
 		wanted = chat
@@ -384,7 +374,7 @@ func Preview(ctx context.Context, path string, stdin io.Reader, choice Choice) (
 	sift := sifter{choice: choice, chat: wanted}
 	r.look = sift.look
 	found := errors.New("found")
-	_, err = r.run(ctx, func([]campaign.Recipient) error {
+	read, err := r.run(ctx, func([]campaign.Recipient) error {
 		if sift.done {
 			return found // the rest of a long file need not be read
 		}
@@ -394,13 +384,29 @@ func Preview(ctx context.Context, path string, stdin io.Reader, choice Choice) (
 		return Sample{}, err
 	}
 	if sift.found == nil {
-		return Sample{}, &campaign.Error{
-			Code: campaign.CodeNotFound, What: "no such row, or it cannot be sent to",
-			Hint: "`herald check " + path + "` lists the rows that are skipped, and why",
-		}
+		return Sample{}, choice.notFound(path, read.Rows)
 	}
 	sift.found.HeldOut = spec.Split().HeldOut(sift.chosen)
 	return *sift.found, nil
+}
+
+// notFound says that none of so many rows is the one.
+func (c Choice) notFound(path string, rows int64) error {
+	if c.Row > rows {
+		return &campaign.Error{
+			Code: campaign.CodeNotFound, What: fmt.Sprintf("there is no row %d: the recipients file has %d", c.Row, rows),
+			Hint: "--row counts from 1, without the header",
+		}
+	}
+	what := "no such row, or it is skipped"
+	if c.Row > 0 {
+		what = fmt.Sprintf("row %d is skipped: it gets no message", c.Row)
+	}
+	return &campaign.Error{
+		Code: campaign.CodeNotFound, What: what,
+		Hint: "`herald check " + path + "` counts the skipped rows by reason, with examples; " +
+			"once the campaign is run, `herald recipients NAME --status skipped` lists all of them",
+	}
 }
 
 // variant is the variant that the choice names, as the campaign file writes it.

@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/go-viper/mapstructure/v2"
-	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -79,7 +80,7 @@ type Config struct {
 	} `koanf:"log"`
 
 	// Origin says for each key where its value came from: default, the file's
-	// name, the variable's name, or flag.
+	// name and the line, the variable's name, or flag.
 	Origin map[string]string `koanf:"-"`
 }
 
@@ -157,11 +158,11 @@ func LoadConfig(src ConfigSource) (Config, error) {
 	if err := load(defaults(), func(string) string { return "default" }); err != nil {
 		return Config{}, err
 	}
-	fromFile, name, err := readConfigFile(src.File)
+	fromFile, places, name, err := readConfigFile(src.File)
 	if err != nil {
 		return Config{}, err
 	}
-	if err := load(fromFile, func(string) string { return name }); err != nil {
+	if err := load(fromFile, func(key string) string { return place(places, key, name) }); err != nil {
 		return Config{}, err
 	}
 	fromEnv, names, err := readEnviron(src.Environ)
@@ -180,7 +181,7 @@ func LoadConfig(src ConfigSource) (Config, error) {
 	var cfg Config
 	err = k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
 		Result: &cfg, WeaklyTypedInput: true, TagName: "koanf",
-		DecodeHook: mapstructure.TextUnmarshallerHookFunc(),
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(asWritten, mapstructure.TextUnmarshallerHookFunc()),
 		MatchName: func(key, field string) bool { // in_flight of a pace, which has no tags of ours
 			return strings.EqualFold(strings.ReplaceAll(key, "_", ""), strings.ReplaceAll(field, "_", ""))
 		},
@@ -195,23 +196,32 @@ func LoadConfig(src ConfigSource) (Config, error) {
 	return cfg, cfg.validate()
 }
 
-func readConfigFile(name string) (map[string]any, string, error) {
+// readConfigFile gives the values of the file by key, and the place where each
+// key stands.
+func readConfigFile(name string) (values map[string]any, places map[string]string, file string, err error) {
 	named := name != ""
 	if !named {
 		name = ConfigFile
 	}
-	k := koanf.New(".")
-	err := k.Load(file.Provider(name), yaml.Parser())
+	content, err := os.ReadFile(name)
 	switch {
 	case err == nil:
-		return k.All(), name, nil
 	case !named && errors.Is(err, fs.ErrNotExist):
-		return nil, name, nil
+		return nil, nil, name, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, name, &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("configuration file %s does not exist", name), Hint: "`herald init` writes one"}
+		return nil, nil, name, &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("configuration file %s does not exist", name), Hint: "`herald init` writes one"}
 	default:
-		return nil, name, &campaign.Error{Code: campaign.CodeInvalid, What: "read " + name, Hint: "keys such as phone numbers must be quoted; `herald init` writes a file to start from", Err: err}
+		return nil, nil, name, &campaign.Error{Code: campaign.CodeInvalid, What: "read " + name, Hint: "make it readable for who runs herald, or name another one with --config", Err: withoutPath(err)}
 	}
+	sections, places, err := parseConfig(name, content)
+	if err != nil {
+		return nil, nil, name, err
+	}
+	k := koanf.New(".")
+	if err := k.Load(confmap.Provider(sections, ""), nil); err != nil {
+		return nil, nil, name, fmt.Errorf("read %s: %w", name, err)
+	}
+	return k.All(), places, name, nil
 }
 
 // readEnviron reads the HERALD_* variables. One that means nothing is refused,
@@ -275,7 +285,7 @@ func refuseUnknown(k *koanf.Koanf, origin map[string]string) error {
 			}
 		}
 		return &campaign.Error{
-			Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: unknown key %q", origin[key], key),
+			Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: unknown key %q", origin[key], masked(key)),
 			Hint: nearestKey(key, known),
 		}
 	}
@@ -304,7 +314,7 @@ func refuseUnknownSender(key, origin string) error {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		return &campaign.Error{
-			Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: a sender has no key %q", origin, parts[2]), Hint: hint,
+			Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: a sender has no key %q", origin, masked(parts[2])), Hint: hint,
 		}
 	}
 	return nil
@@ -325,7 +335,7 @@ func (c *Config) readToken() error {
 	}
 	content, err := os.ReadFile(c.Periskope.TokenFile)
 	if err != nil {
-		return &campaign.Error{Code: campaign.CodeInvalid, What: "read periskope.token_file", Err: err}
+		return c.unreadable("periskope.token_file", "name a file that holds only the API token; a relative path begins at the working directory", err)
 	}
 	c.Periskope.Token = periskope.Token(strings.TrimSpace(string(content)))
 	return nil
@@ -339,20 +349,33 @@ func (c *Config) readWebhookKey() error {
 	}
 	content, err := os.ReadFile(c.Periskope.WebhookKeyFile)
 	if err != nil {
-		return &campaign.Error{Code: campaign.CodeInvalid, What: "read periskope.webhook_key_file", Err: err}
+		return c.unreadable("periskope.webhook_key_file", keyFileHint+"; a relative path begins at the working directory", err)
 	}
 	keys := strings.Fields(string(content))
 	if len(keys) == 0 || len(keys) > 2 {
-		return &campaign.Error{
-			Code: campaign.CodeInvalid, What: fmt.Sprintf("periskope.webhook_key_file has %d keys", len(keys)),
-			Hint: "put the signing key of the Periskope console in it, and below it the one before, while they are exchanged",
-		}
+		return c.invalid("periskope.webhook_key_file", fmt.Sprintf("has %d keys in it", len(keys)), keyFileHint)
 	}
 	c.Periskope.WebhookKey = periskope.Token(keys[0])
 	if len(keys) == 2 && c.Periskope.WebhookKeyOld == "" {
 		c.Periskope.WebhookKeyOld = periskope.Token(keys[1])
 	}
 	return nil
+}
+
+const keyFileHint = "name a file that holds the signing key of the Periskope console, and below it the one before, while they are exchanged"
+
+// unreadable is the error of a file that a key names. The path is left out:
+// who confuses the file with what is in it has put a secret there.
+func (c *Config) unreadable(key, hint string, err error) error {
+	return &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: %s cannot be read", c.Origin[key], key), Hint: hint, Err: withoutPath(err)}
+}
+
+// withoutPath is why a file could not be read, without its name.
+func withoutPath(err error) error {
+	if inner, ok := errors.AsType[*fs.PathError](err); ok {
+		return inner.Err
+	}
+	return err
 }
 
 // canSend says whether there is what sending needs. Looking needs no token.
@@ -367,30 +390,44 @@ func (c Config) canSend() error {
 }
 
 func (c *Config) validate() error {
-	invalid := func(key, what, hint string) error {
-		return &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: %s %s", c.Origin[key], key, what), Hint: hint}
-	}
 	switch c.Mode {
 	case campaign.ModeSandbox, campaign.ModeLive:
 	default:
-		return invalid("mode", fmt.Sprintf("is %q", c.Mode), "sandbox (the built-in simulator) or live (the Periskope API)")
+		return c.invalid("mode", fmt.Sprintf("is %q", masked(string(c.Mode))), "sandbox (the built-in simulator) or live (the Periskope API)")
 	}
-	if c.Sandbox.Speed <= 0 {
-		return invalid("sandbox.speed", "must be above 0", "1 is the pace of real life, 100 a hundred times that")
+	if c.DataDir == "" {
+		return c.invalid("data_dir", "is empty", "name a folder; one that does not exist is made")
+	}
+	if info, err := os.Stat(c.DataDir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
+		return c.invalid("data_dir", fmt.Sprintf("is %q, a file or below one", c.DataDir), "name a folder; one that does not exist is made")
+	}
+	if !isAddress(c.Listen) {
+		return c.invalid("listen", fmt.Sprintf("is %q", masked(c.Listen)), "host:port, e.g. 127.0.0.1:8484; port 0 takes any that is free")
 	}
 	if c.NATS.Storage != "memory" && c.NATS.Storage != "file" {
-		return invalid("nats.storage", fmt.Sprintf("is %q", c.NATS.Storage), "memory or file")
+		return c.invalid("nats.storage", fmt.Sprintf("is %q", masked(c.NATS.Storage)), "memory or file")
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
-		return invalid("log.level", fmt.Sprintf("is %q", c.Log.Level), "debug, info, warn or error")
+		return c.invalid("log.level", fmt.Sprintf("is %q", masked(c.Log.Level)), "debug, info, warn or error")
 	}
 	if !slices.Contains([]string{"auto", "text", "json"}, c.Log.Format) {
-		return invalid("log.format", fmt.Sprintf("is %q", c.Log.Format), "auto, text or json")
+		return c.invalid("log.format", fmt.Sprintf("is %q", masked(c.Log.Format)), "auto, text or json")
 	}
-	for phone, pace := range c.Senders {
-		if pace.InFlight > campaign.MaxInFlight || pace.InFlight < 0 || pace.Jitter < 0 || pace.Jitter > 1 {
-			return invalid("senders."+phone, "is out of range", fmt.Sprintf("in_flight is 1 to %d, jitter 0 to 1", campaign.MaxInFlight))
-		}
+	return c.checkNumbers()
+}
+
+// invalid is the error of a key's value, with the place where it stands.
+func (c *Config) invalid(key, what, hint string) error {
+	return &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("%s: %s %s", c.Origin[key], masked(key), what), Hint: hint}
+}
+
+// isAddress says whether a text looks like host:port, the port a number. Whether
+// it can be listened at is seen by whoever does.
+func isAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return false
 	}
-	return nil
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }

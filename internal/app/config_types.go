@@ -1,9 +1,9 @@
 package app
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 	"slices"
@@ -25,7 +25,7 @@ func wrongTypes(err error, origin map[string]string) error {
 	words, hints := make([]string, len(bad)), []string{}
 	for i, one := range bad {
 		key := keyOf(one.Name())
-		words[i] = fmt.Sprintf("%s: %s %s", cmp.Or(origin[key], "configuration"), maskedKey(key), wrongType(one))
+		words[i] = fmt.Sprintf("%s: %s %s", place(origin, key, "configuration"), masked(key), wrongType(one))
 		hints = append(hints, campaign.HintsOf(one)...)
 	}
 	slices.Sort(words)
@@ -91,14 +91,34 @@ func keyOf(name string) string {
 	return strings.ToLower(name)
 }
 
-var (
-	fieldStart = regexp.MustCompile(`([a-z])([A-Z])`)
-	phoneKey   = regexp.MustCompile(`^senders\.([0-9]+)`)
-)
+var fieldStart = regexp.MustCompile(`([a-z])([A-Z])`)
 
-// maskedKey is a key without the whole number of a phone.
-func maskedKey(key string) string {
-	return phoneKey.ReplaceAllStringFunc(key, func(start string) string {
-		return "senders." + campaign.Phone(strings.TrimPrefix(start, "senders.")).String()
-	})
+// asWritten refuses what the decoder would bend to fit: 1.5 would become 1, -1 a
+// number of twenty digits, true a 1, and nothing a 0.
+func asWritten(from, to reflect.Value) (any, error) {
+	value := from.Interface()
+	bent := false
+	switch to.Kind() { //nolint:exhaustive // the configuration has no others, or they are not bent
+	case reflect.Int, reflect.Uint64:
+		switch from.Kind() { //nolint:exhaustive // the rest is refused, or is what it says
+		case reflect.Float64:
+			bent = from.Float() != math.Trunc(from.Float()) || math.Abs(from.Float()) > 1<<53
+		case reflect.Int, reflect.Int64:
+			bent = to.Kind() == reflect.Uint64 && from.Int() < 0
+		case reflect.Uint64:
+			bent = to.Kind() == reflect.Int && from.Uint() > math.MaxInt
+		case reflect.String:
+			bent = from.Len() == 0
+		case reflect.Bool:
+			bent = true
+		}
+	case reflect.Float64:
+		bent = from.Kind() == reflect.Bool || from.Kind() == reflect.String && from.Len() == 0
+	case reflect.String:
+		bent = from.Kind() == reflect.Bool
+	}
+	if bent {
+		return nil, &mapstructure.UnconvertibleTypeError{Expected: to, Value: value}
+	}
+	return value, nil
 }

@@ -14,11 +14,11 @@ import (
 func TestWrongTypesInPlainWords(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
-		"sandbox: { speed: canary }":                          "herald.yaml: sandbox.speed is a number",
-		"sandbox: { seed: canary, speed: [1] }":               "herald.yaml: sandbox.seed is a whole number; ",
-		"notify: { allow_private: canary }":                   "herald.yaml: notify.allow_private is true or false",
+		"sandbox: { speed: canary }":                          "herald.yaml:1: sandbox.speed is a number",
+		"sandbox: { seed: canary, speed: [1] }":               "herald.yaml:1: sandbox.seed is a whole number; ",
+		"notify: { allow_private: canary }":                   "herald.yaml:1: notify.allow_private is true or false",
 		"periskope: { token: [canary] }":                      "periskope.token",
-		"senders: { \"12015550123\": { in_flight: canary } }": "herald.yaml: senders.12*****0123.in_flight is a whole number",
+		"senders: { \"12015550123\": { in_flight: canary } }": "herald.yaml:1: senders.12*****0123.in_flight is a whole number",
 		"senders: { \"12015550123\": { rate: often } }":       "is not a rate",
 	} {
 		file := filepath.Join(t.TempDir(), "herald.yaml")

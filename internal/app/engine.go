@@ -91,7 +91,9 @@ func (a *App) startEngine(ctx context.Context, p *provider) (*engine, error) {
 	}
 	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := stream.Connect(connecting, stream.Config{InProcess: broker, Storage: stream.Storage(a.cfg.NATS.Storage), FetchWait: fetchWait, Logger: a.log})
+	conn, err := stream.Connect(connecting, stream.Config{
+		InProcess: broker, Storage: stream.Storage(a.cfg.NATS.Storage), FetchWait: fetchWait, AckWait: a.tuning.ackWait, Logger: a.log,
+	})
 	if err != nil {
 		broker.Close()
 		return nil, &campaign.Error{Code: campaign.CodeUnavailable, What: "open the task stream", Err: err}
@@ -106,7 +108,7 @@ func (a *App) startEngine(ctx context.Context, p *provider) (*engine, error) {
 		a.tuning.started(broker, p.sim)
 	}
 	budget := ratelimit.New(ratelimit.Config{PerSecond: a.cfg.pollsPerSecond(), Burst: 1})
-	e.poller = status.New(a.store, p.gateway, budget, a.log, status.Config{Schedule: a.cfg.schedule()})
+	e.poller = status.New(a.store, p.gateway, budget, a.log, status.Config{Schedule: a.schedule()})
 	attention, err := a.attention(ctx)
 	if err != nil {
 		return nil, errors.Join(err, e.stop(ctx))
@@ -187,11 +189,11 @@ func (e *engine) takeBack(ctx context.Context, id campaign.ID) error {
 	return nil
 }
 
-// lost brings back rows whose tasks the stream no longer has.
-func (e *engine) lost(sender campaign.SenderID) func(ctx context.Context, all bool) {
-	return func(ctx context.Context, all bool) {
+// lost brings back rows whose tasks the stream no longer has, and says how many.
+func (e *engine) lost(sender campaign.SenderID) func(ctx context.Context, all bool) int64 {
+	return func(ctx context.Context, all bool) int64 {
 		if e.disk.isFull() {
-			return // nothing can be brought back; the next look may
+			return 0 // nothing can be brought back; the next look may
 		}
 		before := time.Now().Add(-cmp.Or(e.tuning.lostAfter, lostAfter))
 		if all {
@@ -203,6 +205,7 @@ func (e *engine) lost(sender campaign.SenderID) func(ctx context.Context, all bo
 		} else if n > 0 {
 			e.log.InfoContext(ctx, "rows lost by the stream wait again", "sender", sender, "rows", n)
 		}
+		return n
 	}
 }
 

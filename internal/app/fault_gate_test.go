@@ -214,7 +214,7 @@ func TestTheGateBites(t *testing.T) {
 		// The provider takes some messages a while after it answered that it was
 		// not well: M3. Nobody can measure that, since the others are prompt.
 		"no settle window": {part: part{Hasty: true}, faults: []sandbox.Fault{
-			{Kind: sandbox.FaultCommitLate, Delay: 2 * time.Second, Numbers: []string{"11", "33", "55", "77", "99"}},
+			{Kind: sandbox.FaultCommitLate, Delay: 5 * time.Second, Numbers: []string{"11", "33", "55", "77", "99"}},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -54,7 +54,8 @@ func TestIntentIsOnDiskBeforeTheFirstByte(t *testing.T) {
 		t.Parallel()
 		found, err := readTrace(strings.NewReader(straced(t, part{LateIntents: true}, sends/3)))
 		check(t, err)
-		if found.early < sends/3 {
+		// As above, one of them may look right by chance.
+		if found.early <= found.sends/2 {
 			t.Errorf("intents came after their sends, and only %d of %d sends count as early: this test proves nothing", found.early, found.sends)
 		}
 	})

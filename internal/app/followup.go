@@ -49,7 +49,7 @@ func (a *App) FollowUp(ctx context.Context, idOrName, expression string) (*Follo
 	if err != nil {
 		return nil, err
 	}
-	if err := hasVariants(c, where); err != nil {
+	if err := canChoose(c, where); err != nil {
 		return nil, err
 	}
 	chosen, err := a.matching(ctx, c.ID, where)
@@ -62,6 +62,15 @@ func (a *App) FollowUp(ctx context.Context, idOrName, expression string) (*Follo
 	}
 	f.NewName, err = a.freeName(ctx, c.Name)
 	return f, err
+}
+
+// canChoose refuses an expression that names what the campaign does not have: a
+// typing mistake must not be a choice of nobody.
+func canChoose(c campaign.Campaign, where campaign.Where) error {
+	if err := hasVariants(c, where); err != nil {
+		return err
+	}
+	return hasOptions(c, where)
 }
 
 // hasVariants refuses an expression with a variant that the campaign does not
@@ -81,16 +90,44 @@ func hasVariants(c campaign.Campaign, where campaign.Where) error {
 
 // noVariant says which variants there are.
 func noVariant(of, wanted string, names []string) *campaign.Error {
-	refusal := &campaign.Error{Code: campaign.CodeInvalid, What: fmt.Sprintf("%s has no variant %q", of, report.Printable(wanted))}
-	switch near := campaign.Nearest(wanted, names); {
-	case len(names) == 0:
-		refusal.Hint = "it has one message, without variants"
-	case near != "" && len(wanted) > 1: // one letter is as near to any other
-		refusal.Hint = fmt.Sprintf("did you mean %s? Its variants are %s", near, strings.Join(names, ", "))
-	default:
-		refusal.Hint = "its variants are " + strings.Join(names, ", ")
+	return noneSuch(fmt.Sprintf("%s has no variant %q", of, report.Printable(wanted)), wanted, "variants", "%s", names,
+		"it has one message, without variants")
+}
+
+// noneSuch refuses a name, and says which there are, or that there is none. shown
+// is how one is written.
+func noneSuch(what, wanted, kind, shown string, names []string, none string) *campaign.Error {
+	refusal := &campaign.Error{Code: campaign.CodeInvalid, What: what, Hint: none}
+	if len(names) == 0 {
+		return refusal
+	}
+	refusal.Hint = fmt.Sprintf("its %s are %s", kind, strings.Join(names, ", "))
+	if near := campaign.Nearest(wanted, names); near != "" && len(wanted) > 1 { // one letter is as near to any other
+		refusal.Hint = fmt.Sprintf("did you mean "+shown+"? Its %s are %s", near, kind, strings.Join(names, ", "))
 	}
 	return refusal
+}
+
+// hasOptions refuses an expression with an option that no poll of the campaign
+// has. Options with placeholders were the same for all, but the file does not
+// say what they came to: then any may be there.
+func hasOptions(c campaign.Campaign, where campaign.Where) error {
+	options := c.Spec.PollOptions()
+	if slices.ContainsFunc(options, func(option string) bool { return strings.Contains(option, "{{") || strings.Contains(option, "{%") }) {
+		return nil
+	}
+	for _, wanted := range where.Options() {
+		if !slices.ContainsFunc(options, func(option string) bool { return strings.EqualFold(strings.TrimSpace(option), wanted) }) {
+			return noOption(c.Name, wanted, options)
+		}
+	}
+	return nil
+}
+
+// noOption says which options there are.
+func noOption(name, wanted string, options []string) *campaign.Error {
+	return noneSuch(fmt.Sprintf("campaign %q has no poll with the option %q", name, report.Printable(wanted)), wanted, "options", "'%s'", options,
+		"none of its messages is a poll, so nobody voted")
 }
 
 // freeName is the name of a follow-up that no campaign has yet: a name is what

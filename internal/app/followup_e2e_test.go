@@ -148,7 +148,7 @@ type reported struct {
 // untilReports waits until report.json is as wanted. It is written last.
 func (s *serving) untilReports(folder string, want func(reported) bool) reported {
 	s.th.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		var r reported
 		if content, err := os.ReadFile(filepath.Join(folder, reportJSON)); err == nil {

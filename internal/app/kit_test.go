@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,7 +13,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -31,8 +34,24 @@ func TestMain(m *testing.M) {
 	if runChild() {
 		return
 	}
+	waitTogether()
 	goleak.VerifyTestMain(m)
 }
+
+// waitTogether lets more tests run at once than there are processors, unless the
+// command line says how many: they wait for clocks most of the time.
+func waitTogether() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+	}
+}
+
+// patience bounds every wait for what will come. It decides no test: one that
+// waits this long has failed.
+const patience = 3 * time.Minute
 
 const (
 	testToken  = "planted-token-4711"
@@ -64,7 +83,7 @@ func newTheater(t *testing.T, configure func(*sandbox.Config)) *theater {
 	th := &theater{t: t, dir: t.TempDir(), log: &logBook{}, sim: sim, api: newAPI(t, sim.Handler())}
 	th.cfg, err = LoadConfig(ConfigSource{File: th.write("herald.yaml", "log: {level: debug}\n"), Flags: map[string]any{
 		"mode": "live", "data_dir": filepath.Join(th.dir, "data"), "periskope.base_url": th.api.url(), "periskope.token": testToken,
-		"poll.per_second": 2000.0,
+		"poll.per_second": 2000.0, "listen": "127.0.0.1:0",
 	}})
 	check(t, err)
 	return th
@@ -181,13 +200,17 @@ func judge(t *testing.T, a *App, sim *sandbox.Server, interrupted bool) oracle.F
 }
 
 // wantTotals compares statuses, leaving out those that are zero. How far an
-// accepted message has come since does not matter, unless want names it.
+// accepted message has come since does not matter, unless want names it, nor
+// whether a pause that was just made has brought every waiting row back yet.
 func wantTotals(t *testing.T, got campaign.Totals, want map[campaign.Status]int64) {
 	t.Helper()
 	counts := map[campaign.Status]int64{}
 	for status, n := range got.ByStatus {
 		if _, named := want[status]; !named && status.Evident() && status != campaign.StatusFailed {
 			status = campaign.StatusQueued
+		}
+		if _, named := want[status]; !named && status.Waiting() {
+			status = campaign.StatusPending
 		}
 		if n != 0 {
 			counts[status] += n

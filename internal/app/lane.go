@@ -58,7 +58,8 @@ func (e *engine) open(ctx context.Context, l *lane) {
 }
 
 // remove takes a campaign off the engine, after the calls of senders that
-// nobody else uses have come to their end.
+// nobody else uses have come to their end. Those of the others may end later;
+// the reconciler looks after the campaign until all have.
 func (e *engine) remove(ctx context.Context, l *lane) error {
 	id := l.feeding.Campaign.ID
 	e.allow(id, false)

@@ -301,7 +301,7 @@ func (l *local) resume(ctx context.Context, id campaign.ID) (bool, error) {
 	return true, l.service.Resume(ctx, id)
 }
 
-func (l *local) cancel(ctx context.Context, id campaign.ID) (int64, error) {
+func (l *local) cancel(ctx context.Context, id campaign.ID) (Canceled, error) {
 	return l.service.Cancel(ctx, id)
 }
 

@@ -150,7 +150,7 @@ func (o *office) heard() heard {
 // until waits until enough was heard.
 func (o *office) until(what string, enough func(heard) bool) {
 	o.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		h := o.heard()
 		if enough(h) {
@@ -177,7 +177,7 @@ func (th *theater) simulated(speed float64, people *sandbox.Outcomes) {
 // untilKnown waits until the rows of a campaign are as wanted.
 func (s *serving) untilKnown(id campaign.ID, want func([]known) bool) {
 	s.th.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		all := slices.Collect(maps.Values(s.knows([]campaign.ID{id})))
 		if want(all) {

@@ -214,6 +214,7 @@ func (o *OptOuts) Chats(phones []string, country string) ([]Chat, error) {
 		chat, problem := parser.Parse(phone)
 		if problem != nil {
 			byFlags(problem)
+			asTyped(problem)
 			return nil, &campaign.Error{
 				Code: campaign.CodeInvalid, What: fmt.Sprintf("%q: %s", problem.Value, problem.What), Hint: problem.Fix,
 			}
@@ -260,7 +261,7 @@ func (o *OptOuts) OptedOut(ctx context.Context, chats []Chat) (int64, error) {
 func (*OptOuts) decisions(chats []Chat, wish campaign.Wish, reason string) []campaign.Consent {
 	reason = reasonOf(reason)
 	if reason == "" {
-		reason = "by " + operator()
+		reason = unsaid("by " + operator())
 	}
 	list := make([]campaign.Consent, len(chats))
 	for i, chat := range chats {
@@ -272,13 +273,21 @@ func (*OptOuts) decisions(chats []Chat, wish campaign.Wish, reason string) []cam
 // maxReason is how long the reason of a decision may be, in bytes.
 const maxReason = 200
 
+// unsaid is the reason of a decision that nobody gave one for.
+func unsaid(from string) string {
+	return campaign.Unsaid(lineOf(from, maxReason-len(campaign.Unsaid(""))))
+}
+
 // reasonOf is what the ledger keeps of a reason: one line.
-func reasonOf(text string) string {
+func reasonOf(text string) string { return lineOf(text, maxReason) }
+
+// lineOf is a text as one line of at most so many bytes.
+func lineOf(text string, most int) string {
 	text = strings.Join(strings.Fields(report.Printable(strings.ToValidUTF8(text, ""))), " ")
-	if len(text) <= maxReason {
+	if len(text) <= most {
 		return text
 	}
-	end := maxReason - len("…")
+	end := most - len("…")
 	for !utf8.RuneStart(text[end]) {
 		end--
 	}

@@ -24,6 +24,8 @@ type OptOutImport struct {
 	Stdin   io.Reader // read when File is "-"
 	Country string    // for numbers without a country code; ISO 3166
 	Column  string    // with the numbers; "" for chat_id if there is one, else guessed
+	Reason  string    // the column with the reasons; "" for "reason", if there is one
+	Date    string    // the column with the dates; "" for "date", if there is one
 	DryRun  bool      // say what it would come to, and change nothing
 }
 
@@ -33,19 +35,23 @@ type OptOutsImported struct {
 	File          string `json:"file"`
 	Dialect       string `json:"dialect"` // for people
 	Column        string `json:"address_column"`
+	Reason        string `json:"reason_column"` // "": there is none
+	Date          string `json:"date_column"`
 	DryRun        bool   `json:"dry_run"`
-	Rows          int64  `json:"rows"` // added, already, overruled and bad add up to it
+	Rows          int64  `json:"rows"` // added, already, repeated, overruled and bad add up to it
 	Added         int64  `json:"added"`
-	Already       int64  `json:"already"`   // were opted out before, or stood higher up in the file
+	Already       int64  `json:"already"`   // were opted out before
+	Repeated      int64  `json:"repeated"`  // stand higher up in the file, too
 	Overruled     int64  `json:"overruled"` // have opted in again later than the file's date
 	Bad           int64  `json:"bad"`       // nobody could be read from these rows
-	Undated       int64  `json:"undated"`   // dates that could not be read: opted out as of now
+	Undated       int64  `json:"undated"`   // dates that could not be read: opted out as of now, or as before
 	Skipped       int64  `json:"skipped"`   // waiting messages that will not be sent
 	Queued        int64  `json:"queued"`    // messages in the provider's queue
 	Purging       bool   `json:"purging"`   // the service takes them out of there
 
-	Problems    []ProblemGroup `json:"problems"`     // the most frequent first
-	RejectsFile *string        `json:"rejects_file"` // the bad rows, to be mended and imported; null: there is none
+	Unused      []string       `json:"unused_columns"` // that nothing was read from
+	Problems    []ProblemGroup `json:"problems"`       // the most frequent first
+	RejectsFile *string        `json:"rejects_file"`   // the bad rows, to be mended and imported; null: there is none
 }
 
 // Clean says whether every row was understood.
@@ -78,20 +84,57 @@ func (o *OptOuts) Import(ctx context.Context, in OptOutImport) (_ *OptOutsImport
 		return nil, forOptOuts(err)
 	}
 	m := &optOutImporter{
-		into: o, reader: reader, parser: parser, address: column,
-		reason: slices.Index(reader.Slugs(), "reason"), date: slices.Index(reader.Slugs(), "date"), now: time.Now(),
+		into: o, reader: reader, parser: parser, address: column, now: time.Now(), told: campaign.NewChatSet(), overruled: map[campaign.ChatID]bool{},
 		result: OptOutsImported{
 			SchemaVersion: 1, File: name, Dialect: reader.Dialect().String(),
 			Column: reader.Header()[column], DryRun: in.DryRun, Problems: []ProblemGroup{},
 		},
 	}
-	if in.DryRun {
-		m.seen = map[campaign.ChatID]bool{}
-	} else {
+	if err := m.columns(in); err != nil {
+		return nil, err
+	}
+	if !in.DryRun {
 		m.rejects = reader.NewRejects(filepath.Join(o.app.dir, "optouts-rejects.csv"))
 	}
 	err = m.run(ctx)
 	return &m.result, err
+}
+
+// columns finds the columns with the reasons and the dates, and notes those
+// that nothing is read from.
+func (m *optOutImporter) columns(in OptOutImport) (err error) {
+	header := m.reader.Header()
+	if m.reason, err = m.column("reason", in.Reason); err != nil {
+		return err
+	}
+	if m.date, err = m.column("date", in.Date); err != nil {
+		return err
+	}
+	if m.reason >= 0 {
+		m.result.Reason = header[m.reason]
+	}
+	if m.date >= 0 {
+		m.result.Date = header[m.date]
+	}
+	own := !slices.ContainsFunc(exported(), func(name string) bool { return !slices.Contains(header, name) })
+	m.result.Unused = []string{}
+	for i, slug := range m.reader.Slugs() {
+		used := i == m.address || i == m.reason || i == m.date
+		if slug != "" && !used && (!own || !slices.Contains(exported(), header[i])) {
+			m.result.Unused = append(m.result.Unused, header[i])
+		}
+	}
+	return nil
+}
+
+// column is the column that a flag names, else the one whose variable is called
+// so, else -1.
+func (m *optOutImporter) column(slug, flag string) (int, error) {
+	if flag == "" {
+		return slices.Index(m.reader.Slugs(), slug), nil
+	}
+	i, err := m.reader.Column(slug+"-column", flag)
+	return i, forOptOuts(err)
 }
 
 // openOptOuts opens the file by its chat ids, which need no country and are
@@ -132,10 +175,23 @@ func byFlags(p *campaign.Problem) {
 	p.Fix = strings.NewReplacer(
 		"name the column in recipients.phone (or recipients.chat_id)", "name the column with --phone",
 		"set recipients.phone to one of the headers", "give --phone one of the headers",
+		"set recipients.reason-column to one of the headers", "give --reason-column one of the headers",
+		"set recipients.date-column to one of the headers", "give --date-column one of the headers",
 		"set recipients.country to the country", "give --country the country",
 		"; a relative path is relative to the campaign file's folder", "",
 		"a relative path is relative to the campaign file's folder", "check the path",
 	).Replace(p.Fix)
+}
+
+// asTyped puts into the words for a number that was typed what was said about a
+// cell.
+func asTyped(p *campaign.Problem) {
+	p.Fix = strings.NewReplacer(
+		"leave the number alone in its cell: no words, no extension, no second number", "write one whole number: no words, no extension",
+		"format the column as Text, enter the numbers again and export anew", "write all its digits",
+		"fill it in, or delete the row", "write the number with its country code, e.g. +1 201 555 0123",
+	).Replace(p.Fix)
+	p.What = strings.NewReplacer("the row has no phone number", "there is no phone number").Replace(p.What)
 }
 
 // spool copies standard input to a file, which can be looked at twice.
@@ -159,10 +215,11 @@ type optOutImporter struct {
 	date    int
 	now     time.Time
 
-	batch  []campaign.Consent
-	seen   map[campaign.ChatID]bool // in a dry run, which leaves no trace in the ledger
-	groups []ProblemGroup
-	result OptOutsImported
+	batch     []campaign.Consent
+	told      *campaign.ChatSet        // that stood higher up in the file
+	overruled map[campaign.ChatID]bool // of them, those that had opted in again later
+	groups    []ProblemGroup
+	result    OptOutsImported
 }
 
 func (m *optOutImporter) run(ctx context.Context) (err error) {
@@ -209,7 +266,7 @@ func (m *optOutImporter) take(rec campaign.Record) error {
 		c.Reason = reasonOf(report.Plain(rec.Cells[m.reason]))
 	}
 	if c.Reason == "" {
-		c.Reason = reasonOf("in " + m.result.File)
+		c.Reason = unsaid("in " + m.result.File)
 	}
 	if m.date >= 0 {
 		var problem *campaign.Problem
@@ -241,6 +298,10 @@ func (m *optOutImporter) note(rec campaign.Record, p *campaign.Problem) {
 // dateOptOut is the code of a date that cannot be read.
 const dateOptOut = "E_OPTOUT_DATE"
 
+// dateLeftOut is what becomes of a row without its date: an opt-out that was
+// known before, by the list or by a row higher up, keeps its own.
+const dateLeftOut = "; this person is opted out as of now, or stays so as of before"
+
 // dateOf reads when somebody opted out; zero when the cell is empty. Of a day
 // alone its end counts, so that it holds against what was said earlier that
 // day.
@@ -257,12 +318,12 @@ func dateOf(cell string, now time.Time) (time.Time, *campaign.Problem) {
 	if day, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil && !day.After(now) {
 		return earlier(day.AddDate(0, 0, 1).Add(-time.Millisecond), now), nil
 	}
-	return time.Time{}, badDate("the date cannot be read, or lies in the future; this person is opted out as of now")
+	return time.Time{}, badDate("the date cannot be read, or lies in the future" + dateLeftOut)
 }
 
 func notAfter(at, now time.Time) (time.Time, *campaign.Problem) {
 	if at.After(now) {
-		return time.Time{}, badDate("the date lies in the future; this person is opted out as of now")
+		return time.Time{}, badDate("the date lies in the future" + dateLeftOut)
 	}
 	return at, nil
 }
@@ -289,7 +350,7 @@ func (m *optOutImporter) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.seen != nil {
+	if m.result.DryRun {
 		return m.foresee(ctx, batch, before)
 	}
 	// Somebody who is out already is not opted out anew each time the file is
@@ -300,39 +361,71 @@ func (m *optOutImporter) flush(ctx context.Context) error {
 		out[c.Chat] = true
 		return told
 	})
+	after, err := m.keep(ctx, news, chatsOf(batch))
+	if err != nil {
+		return err
+	}
+	// A dated row does not opt out who opted in again later; one without a date
+	// behind it does.
+	undated := slices.DeleteFunc(slices.Clone(batch), func(c campaign.Consent) bool { return !c.At.IsZero() || after[c.Chat] })
+	if len(undated) > 0 {
+		if after, err = m.keep(ctx, undated, chatsOf(batch)); err != nil {
+			return err
+		}
+	}
+	for _, c := range batch {
+		m.count(c.Chat, before[c.Chat], after[c.Chat])
+	}
+	return nil
+}
+
+// keep keeps decisions, and says who of these people is opted out then.
+func (m *optOutImporter) keep(ctx context.Context, news []campaign.Consent, chats []campaign.ChatID) (map[campaign.ChatID]bool, error) {
 	d, err := m.into.keep.consent(ctx, news)
-	m.result.Added += d.Changed
-	m.result.Overruled += d.Overruled
 	m.result.Skipped += d.Skipped
 	m.result.Queued += d.Queued
 	m.result.Purging = m.result.Purging || d.Purging
-	if err == nil {
-		m.result.Already += int64(len(batch)) - d.Changed - d.Overruled
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return m.into.app.store.Suppressed(ctx, chats)
+}
+
+// count adds one row: whether the person was opted out before the rows it came
+// with, and is now.
+func (m *optOutImporter) count(chat campaign.ChatID, before, after bool) {
+	first := !m.told.Has(chat)
+	m.told.Add(chat)
+	switch {
+	case !first:
+		m.result.Repeated++
+		if after && m.overruled[chat] { // by the date of an earlier row, not by this one's
+			delete(m.overruled, chat)
+			m.result.Overruled--
+			m.result.Added++
+		}
+	case !after:
+		m.overruled[chat] = true
+		m.result.Overruled++
+	case before:
+		m.result.Already++
+	default:
+		m.result.Added++
+	}
 }
 
 // foresee counts what decisions would come to.
 func (m *optOutImporter) foresee(ctx context.Context, batch []campaign.Consent, before map[campaign.ChatID]bool) error {
 	for _, c := range batch {
-		if before[c.Chat] || m.seen[c.Chat] {
-			m.result.Already++
-			continue
-		}
 		overruled := false
-		if !c.At.IsZero() {
+		if !before[c.Chat] && !c.At.IsZero() {
 			history, err := m.into.app.store.ConsentOf(ctx, c.Chat)
 			if err != nil {
 				return err
 			}
 			overruled = len(history) > 0 && history[0].Newer(c)
 		}
-		if overruled {
-			m.result.Overruled++
-			continue
-		}
-		m.seen[c.Chat] = true
-		m.result.Added++
+		m.count(c.Chat, before[c.Chat], !overruled)
 	}
 	return nil
 }
@@ -349,12 +442,17 @@ func (m *optOutImporter) finish() error {
 	return m.rejects.Close()
 }
 
+// exported are the columns of an export.
+func exported() []string {
+	return []string{"phone", "date", "reason", "source", "campaign_id", "chat_id"}
+}
+
 // Export writes everybody who must not be written to as CSV, the way Import
 // reads it back: whole numbers, for the owner of the list. It returns how many.
 func (o *OptOuts) Export(ctx context.Context, w io.Writer) (int64, error) {
 	buf := bufio.NewWriterSize(w, 64<<10)
 	out := csv.NewWriter(buf)
-	if err := out.Write([]string{"phone", "date", "reason", "source", "campaign_id", "chat_id"}); err != nil {
+	if err := out.Write(exported()); err != nil {
 		return 0, err
 	}
 	var n int64

@@ -55,8 +55,12 @@ func TestOptOutsWithoutAService(t *testing.T) {
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Errorf("added (-want +got):\n%s", diff)
 	}
+	awaitLater(t)
 	if d, err = o.Add(t.Context(), chats[:1], ""); err != nil || d.Already != 1 || d.Changed != 0 {
 		t.Errorf("added again: %+v, %v", d, err)
+	}
+	if list := mustList(t, o); list["447700900001@c.us"].Reason != "told us" {
+		t.Errorf("added again without a reason: %+v", list)
 	}
 	if _, err := o.Remove(t.Context(), chats[:1], " "); campaign.CodeOf(err) != campaign.CodeInvalid {
 		t.Errorf("removed without a reason: %v", err)
@@ -169,10 +173,10 @@ func TestOptOutImportTakesEveryGoodRow(t *testing.T) {
 	in.DryRun = false
 	r, err := o.Import(t.Context(), in)
 	check(t, err)
-	if r.Rows != 7 || r.Added != 3 || r.Already != 1 || r.Bad != 3 || r.Undated != 2 || r.Clean() {
+	if r.Rows != 7 || r.Added != 3 || r.Already != 0 || r.Repeated != 1 || r.Bad != 3 || r.Undated != 2 || r.Clean() {
 		t.Errorf("imported %+v", r)
 	}
-	if foreseen.Added != r.Added || foreseen.Already != r.Already || foreseen.Bad != r.Bad || foreseen.RejectsFile != nil {
+	if foreseen.Added != r.Added || foreseen.Repeated != r.Repeated || foreseen.Bad != r.Bad || foreseen.RejectsFile != nil {
 		t.Errorf("the dry run foresaw %+v", foreseen)
 	}
 	lines := map[int64]string{}
@@ -186,7 +190,7 @@ func TestOptOutImportTakesEveryGoodRow(t *testing.T) {
 		t.Errorf("problems by line (-want +got):\n%s", diff)
 	}
 	list := mustList(t, o)
-	if at := list["919999990021@c.us"].At; at.Local().Format(time.DateOnly) != "2026-02-03" || list["919999990022@c.us"].Reason != "in list.csv" {
+	if at := list["919999990021@c.us"].At; at.Local().Format(time.DateOnly) != "2026-02-03" || list["919999990022@c.us"].Reason != "(in list.csv)" {
 		t.Errorf("the list is %+v", list)
 	}
 	rejects, err := os.ReadFile(*r.RejectsFile)
@@ -199,6 +203,31 @@ func TestOptOutImportTakesEveryGoodRow(t *testing.T) {
 	check(t, err)
 	if second.Added != 1 {
 		t.Errorf("of the mended rows %+v", second)
+	}
+}
+
+// TestOptOutImportKeepsTheEarlierDate of somebody who is named again with a date
+// that says nothing, in the same file and in the next import, and does not tell
+// otherwise.
+func TestOptOutImportKeepsTheEarlierDate(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	o := th.optOuts()
+	file := th.write("list.csv", "phone,date\n+447700900001,2026-02-03\n+447700900001,2999-01-01\n+447700900001,soon\n")
+	for range 2 {
+		r, err := o.Import(t.Context(), OptOutImport{File: file})
+		check(t, err)
+		if at := mustList(t, o)["447700900001@c.us"].At; at.Local().Format(time.DateOnly) != "2026-02-03" {
+			t.Errorf("opted out as of %s", at)
+		}
+		if len(r.Problems) != 1 || len(r.Problems[0].First) != 2 {
+			t.Fatalf("the problems are %+v", r.Problems)
+		}
+		for _, p := range r.Problems[0].First {
+			if !strings.HasSuffix(p.What, "; this person is opted out as of now, or stays so as of before") {
+				t.Errorf("line %d: %s", p.Line, p.What)
+			}
+		}
 	}
 }
 
@@ -232,6 +261,67 @@ func TestOptOutImportDoesNotOverrule(t *testing.T) {
 	check(t, err)
 	if h, err = o.History(t.Context(), chat[0]); err != nil || len(h.Decisions) != before {
 		t.Errorf("importing a list again left %d decisions, %v; want %d", len(h.Decisions), err, before)
+	}
+}
+
+// TestOptOutImportReadsTheColumnsItIsTold, and says which it did not read; what
+// an export wrote is read whole.
+func TestOptOutImportReadsTheColumnsItIsTold(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	o := th.optOuts()
+	file := th.write("liste.csv", "Telefon;Grund;Datum\n+447700900001;will nicht;2026-02-03\n")
+	r, err := o.Import(t.Context(), OptOutImport{File: file, DryRun: true})
+	check(t, err)
+	if diff := cmp.Diff([]string{"Grund", "Datum"}, r.Unused); diff != "" || r.Reason+r.Date != "" {
+		t.Errorf("not used (-want +got):\n%s", diff)
+	}
+	r, err = o.Import(t.Context(), OptOutImport{File: file, Reason: "grund", Date: "Datum"})
+	check(t, err)
+	if len(r.Unused) > 0 || r.Reason != "Grund" || r.Date != "Datum" {
+		t.Errorf("told the columns: %+v", r)
+	}
+	one := mustList(t, o)["447700900001@c.us"]
+	if one.Reason != "will nicht" || one.At.Local().Format(time.DateOnly) != "2026-02-03" {
+		t.Errorf("the list has %+v", one)
+	}
+	_, err = o.Import(t.Context(), OptOutImport{File: file, Date: "Dautm"})
+	if rejected := Problems(err); rejected == nil || rejected.Problems[0].Fix != `did you mean "Datum"?` || rejected.Problems[0].Field != "date-column" {
+		t.Errorf("a column that is not there: %v", err)
+	}
+	var exported bytes.Buffer
+	_, err = o.Export(t.Context(), &exported)
+	check(t, err)
+	r, err = o.Import(t.Context(), OptOutImport{File: "-", Stdin: &exported})
+	check(t, err)
+	if len(r.Unused) > 0 {
+		t.Errorf("of an export %q are not used", r.Unused)
+	}
+}
+
+// TestOptOutImportCountsRepeatedRows apart from those who were out before, also
+// where only the later of them holds.
+func TestOptOutImportCountsRepeatedRows(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	o := th.optOuts()
+	_, err := o.Remove(t.Context(), mustChats(t, o, "+447700900001", "+447700900004"), "said START")
+	check(t, err)
+	_, err = o.Add(t.Context(), mustChats(t, o, "+447700900002"), "")
+	check(t, err)
+	awaitLater(t)
+	rows := strings.Repeat("+447700900001,2026-01-01\n", importRows) + // overruled, one batch full
+		"+447700900001,\n" + // and said again now
+		"+447700900002,\n+44 7700 900002,\n" + // was out
+		"+447700900003,2026-01-01\n+447700900003,\n" +
+		"+447700900004,2026-01-01\n+447700900004,\n" // overruled and said again in one batch
+	file := th.write("list.csv", "phone,date\n"+rows)
+	for _, dry := range []bool{true, false} {
+		r, err := o.Import(t.Context(), OptOutImport{File: file, DryRun: dry})
+		check(t, err)
+		if r.Added != 3 || r.Already != 1 || r.Overruled != 0 || r.Repeated != r.Rows-4 || !r.Clean() {
+			t.Errorf("dry run %t: %+v", dry, r)
+		}
 	}
 }
 
@@ -309,15 +399,9 @@ func TestServiceTakesOutWhatIsQueued(t *testing.T) {
 	}
 	s.until(id, func(v CampaignView) bool { return v.Balance[campaign.StatusCanceled] == 3 })
 	check(t, th.sim.Connect(testSender))
-	s.until(id, isIn(campaign.StateCompleted))
-	purged := 0
-	for _, a := range th.sim.Acceptances() {
-		if a.Purged {
-			purged++
-		}
-	}
-	if purged != 3 {
-		t.Errorf("%d messages were taken out of the queue, want those of the 3 people", purged)
+	s.until(id, func(v CampaignView) bool { return v.Balance[campaign.StatusRead] == 9 })
+	if n := th.purged(); n != 3 {
+		t.Errorf("%d messages were taken out of the queue, want those of the 3 people", n)
 	}
 }
 

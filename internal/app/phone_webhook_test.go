@@ -93,7 +93,7 @@ func (s *serving) nudge() {
 	if err != nil || status != http.StatusOK {
 		s.th.t.Fatalf("the event was answered %d, %v", status, err)
 	}
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		fresh, _, err := s.app.store.DeliveryBacklog(s.th.t.Context())
 		check(s.th.t, err)

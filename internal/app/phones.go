@@ -97,6 +97,9 @@ func (w *phoneWatch) saw(ctx context.Context, state campaign.PhoneState) {
 	if state == w.state && time.Since(w.kept) < phoneKept {
 		return
 	}
+	if state == gateway.PhoneConnected && w.state != state && w.engine.answers != nil {
+		w.engine.answers.withdrawals.Again(w.sender.ID)
+	}
 	if err := w.engine.store.PutPhone(ctx, w.sender.ID, state, time.Time{}); err != nil {
 		// Nothing depends on it; the disk may be full.
 		w.engine.log.DebugContext(ctx, "state of the phone not kept", "sender", w.sender.ID, "err", err)

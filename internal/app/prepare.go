@@ -17,6 +17,7 @@ import (
 type PrepareOptions struct {
 	SkipInvalid bool      // go on although more than 5 % of the rows are bad
 	AsNew       bool      // another campaign, although one of this name exists
+	Now         bool      // it is to start at once, whatever the schedule says
 	Delta       string    // a file of mended or new rows to add to the campaign
 	Stdin       io.Reader // read when the recipients are "-"
 }
@@ -85,7 +86,11 @@ func (a *App) Prepare(ctx context.Context, path string, options PrepareOptions) 
 	if err != nil {
 		return nil, err
 	}
-	return p, a.plan(ctx, p)
+	start := p.Campaign.StartAt
+	if options.Now {
+		start = time.Time{}
+	}
+	return p, a.plan(ctx, p, start)
 }
 
 // Discard takes back what Prepare read and nobody confirmed: a new campaign, or
@@ -184,11 +189,8 @@ func (a *App) create(ctx context.Context, spec campaign.Spec, src source, option
 // resume goes on with a campaign, if the file still is the one it was made
 // from; with a delta it adds rows to it first.
 func (a *App) resume(ctx context.Context, spec campaign.Spec, src source, c campaign.Campaign, options PrepareOptions) (*Prepared, error) {
-	if c.State == campaign.StateCanceled {
-		return nil, &campaign.Error{
-			Code: campaign.CodeConflict, What: fmt.Sprintf("campaign %q (%s) was canceled", c.Name, c.ID),
-			Hint: "--as-new sends it again as another campaign, to everyone, also to those who got it already",
-		}
+	if err := wasCanceled(c); err != nil {
+		return nil, err
 	}
 	if err := a.unchanged(ctx, spec, src, c, options.Delta != ""); err != nil {
 		return nil, err
@@ -219,6 +221,17 @@ func (a *App) resume(ctx context.Context, spec campaign.Spec, src source, c camp
 	return p, nil
 }
 
+// wasCanceled refuses a campaign that was canceled: nothing goes on with it.
+func wasCanceled(c campaign.Campaign) error {
+	if c.State != campaign.StateCanceled {
+		return nil
+	}
+	return &campaign.Error{
+		Code: campaign.CodeConflict, What: fmt.Sprintf("campaign %q (%s) was canceled", c.Name, c.ID),
+		Hint: "--as-new sends it again as another campaign, to everyone, also to those who got it already",
+	}
+}
+
 // senders finds the campaign's senders in the ledger and their paces.
 func (a *App) senders(ctx context.Context, p *Prepared) error {
 	p.senders, p.paces = nil, nil
@@ -234,13 +247,13 @@ func (a *App) senders(ctx context.Context, p *Prepared) error {
 }
 
 // plan adds up what is still to send.
-func (a *App) plan(ctx context.Context, p *Prepared) error {
+func (a *App) plan(ctx context.Context, p *Prepared, start time.Time) error {
 	totals, err := a.store.Totals(ctx, p.Campaign.ID)
 	if err != nil {
 		return err
 	}
 	p.Sendable = totals.Sum() - totals.ByStatus[campaign.StatusSkipped]
-	p.Plan = planFor(p.Campaign.StartAt, totals.Unsubmitted(), p.paces)
+	p.Plan = planFor(start, totals.Unsubmitted(), p.paces)
 	return nil
 }
 

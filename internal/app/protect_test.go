@@ -335,7 +335,7 @@ func TestPhoneThatIsSaidToBeConnectedGivesUp(t *testing.T) {
 			if senders == 2 {
 				file = th.twoSenders(100, pace)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			result, err := th.run(ctx, file, PrepareOptions{}, RunOptions{})
 			if ExitCode(err) != 4 || result.Interrupted || result.Campaign.Reason != campaign.PauseDisconnected {

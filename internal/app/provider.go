@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/internal/gateway"
@@ -20,11 +21,12 @@ type provider struct {
 	client  *periskope.Client
 	sim     *sandbox.Server // nil in live mode
 	url     string
+	saw     func(context.Context, campaign.Sender, campaign.PhoneState) // keeps what is seen of a phone
 }
 
 // connect opens the way to the provider for calls of at most inFlight at once.
 func (a *App) connect(inFlight int) (*provider, error) {
-	p := &provider{url: a.cfg.Periskope.BaseURL}
+	p := &provider{url: a.cfg.Periskope.BaseURL, saw: a.sawPhone}
 	token := a.cfg.Periskope.Token
 	if a.cfg.Mode == campaign.ModeSandbox {
 		sim, err := a.embedSandbox()
@@ -68,14 +70,31 @@ func (a *App) embedSandbox() (*sandbox.Server, error) {
 	return sim, nil
 }
 
-// checkSenders asks whether each sender can send, before anything is promised.
+// checkSenders asks whether each sender can send, before anything is promised,
+// and keeps what it is told of their phones.
 func (p *provider) checkSenders(ctx context.Context, senders []campaign.Sender) error {
 	for _, sender := range senders {
-		if err := p.gateway.Check(ctx, sender); err != nil {
+		err := p.gateway.Check(ctx, sender)
+		disconnected, is := errors.AsType[*gateway.DisconnectedError](err)
+		switch {
+		case is:
+			p.saw(ctx, sender, disconnected.State)
+		case err == nil:
+			p.saw(ctx, sender, gateway.PhoneConnected)
+		}
+		if err != nil {
 			return fmt.Errorf("sender %s: %w", sender.Phone, err)
 		}
 	}
 	return nil
+}
+
+// sawPhone keeps the state of a phone for whoever asks. Nothing else depends on
+// it, so a full disk keeps nobody from sending.
+func (a *App) sawPhone(ctx context.Context, sender campaign.Sender, state campaign.PhoneState) {
+	if err := a.store.PutPhone(ctx, sender.ID, state, time.Time{}); err != nil {
+		a.log.DebugContext(ctx, "state of the phone not kept", "sender", sender.ID, "err", err)
+	}
 }
 
 func (p *provider) close() error {

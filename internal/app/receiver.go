@@ -74,14 +74,14 @@ func (a *App) receive(ctx context.Context, e *engine, address string) (deaf func
 			Hint: "make one in the Periskope console (Settings, Integrations, Webhooks) and set HERALD_PERISKOPE_WEBHOOK_KEY",
 		}
 	}
-	server := web.New(a.endpoint(e, nil))
-	if err := server.Start(address); err != nil { //nolint:contextcheck // it listens until it is closed
+	doors, err := a.openDoors(ctx, e, nil, address)
+	if err != nil {
 		return nil, err
 	}
-	if err := e.provider.deliverTo(ctx, "http://"+server.Addr()+web.WebhookPath); err != nil {
-		return nil, errors.Join(err, closeServer(ctx, server))
+	if err := e.provider.deliverTo(ctx, doors.simulatorURL()); err != nil {
+		return nil, errors.Join(err, doors.close(ctx))
 	}
-	return func(ctx context.Context) error { return closeServer(ctx, server) }, nil
+	return doors.close, nil
 }
 
 // deliverTo has the built-in simulator deliver its webhooks to this process, and

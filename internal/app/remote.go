@@ -28,15 +28,11 @@ type Remote struct {
 // Through finds the service that runs on the configured data directory; nil
 // when there is none.
 func Through(ctx context.Context, cfg Config, log *slog.Logger) (*Remote, error) {
-	raw, err := os.ReadFile(filepath.Join(cfg.DataDir, addressFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	at, err := readAddress(cfg.DataDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	var at address
-	if err == nil {
-		err = json.Unmarshal(raw, &at)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("read the address of the service: %w", err)
 	}
 	r := &Remote{at: at, client: &http.Client{}}
@@ -57,6 +53,14 @@ func Through(ctx context.Context, cfg Config, log *slog.Logger) (*Remote, error)
 	}
 	r.App, err = OpenToRead(ctx, cfg, log)
 	return r, err
+}
+
+func readAddress(dir string) (at address, err error) {
+	raw, err := os.ReadFile(filepath.Join(dir, addressFile))
+	if err == nil {
+		err = json.Unmarshal(raw, &at)
+	}
+	return at, err
 }
 
 // Close ends the connection; the service goes on.
@@ -177,7 +181,7 @@ func (w *watch) loop(ctx context.Context) (RunResult, error) {
 		case ctx.Err() != nil:
 			return w.result(latest, true), nil
 		case err != nil:
-			return w.result(latest, false), err
+			return w.lost(latest, err)
 		case at.Known:
 			latest = at.Progress
 			w.opts.Progress(latest)
@@ -190,10 +194,32 @@ func (w *watch) loop(ctx context.Context) (RunResult, error) {
 			return w.result(latest, true), nil
 		case control := <-w.opts.Control:
 			if _, err := ask[bool](ctx, w.remote, "control", controlling{Campaign: w.id, Control: control}); err != nil {
-				return w.result(latest, false), err
+				return w.lost(latest, err)
 			}
 		case <-tick.C:
 		}
+	}
+}
+
+// lost ends a wait that an error ends. A service that is stopped in order takes
+// its address away before it answers no more.
+func (w *watch) lost(p Progress, err error) (RunResult, error) {
+	result := w.result(p, false)
+	if _, gone := errors.AsType[noAnswerError](err); !gone {
+		return result, err
+	}
+	result.TimedOut = false
+	switch now, err := readAddress(w.remote.dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		result.Left = true
+		return result, nil
+	case err == nil && now.Key != w.remote.at.Key: // another one has the campaign
+		result.Detached = true
+		return result, nil
+	}
+	return result, &campaign.Error{
+		Code: campaign.CodeUnavailable, What: fmt.Sprintf("the service (pid %d) is gone without a word; the campaign waits", w.remote.at.PID),
+		Hint: "`herald serve` goes on with it, or run the same file again; nothing is lost",
 	}
 }
 
@@ -204,6 +230,8 @@ func (w *watch) over(at standing) (bool, error) {
 		w.first, w.known = p.Totals.Accepted(), true
 	}
 	switch c := p.Campaign; {
+	case c.State == campaign.StateCanceled:
+		return true, canceledError(c, p.Totals)
 	case at.Trouble != nil && c.State != campaign.StatePaused:
 		return true, at.Trouble.err()
 	case c.State.Over():
@@ -225,7 +253,8 @@ func (w *watch) result(p Progress, detached bool) RunResult {
 		finished = time.Now()
 	}
 	r := RunResult{
-		Campaign: p.Campaign, Totals: p.Totals, Duration: finished.Sub(w.began), Accepted: p.Totals.Accepted() - w.first, Detached: detached,
+		Campaign: p.Campaign, Totals: p.Totals, Duration: finished.Sub(w.began), Detached: detached,
+		Accepted: max(0, p.Totals.Accepted()-w.first), // as in run.accepted
 	}
 	if p.Campaign.ID == "" { // nothing was heard of it
 		r.Campaign.ID = w.id
@@ -258,14 +287,14 @@ func (r *Remote) manage(ctx context.Context, what, idOrName string) (CampaignVie
 }
 
 // CancelCampaign has the service cancel a campaign.
-func (r *Remote) CancelCampaign(ctx context.Context, idOrName string) (CampaignView, int64, error) {
+func (r *Remote) CancelCampaign(ctx context.Context, idOrName string) (CampaignView, Canceled, error) {
 	c, err := r.find(ctx, idOrName)
 	if err != nil {
-		return CampaignView{}, 0, err
+		return CampaignView{}, Canceled{}, err
 	}
-	canceled, err := ask[int64](ctx, r, "cancel", c.ID)
+	canceled, err := ask[Canceled](ctx, r, "cancel", c.ID)
 	if err != nil {
-		return CampaignView{}, 0, err
+		return CampaignView{}, Canceled{}, err
 	}
 	v, err := r.Campaign(ctx, string(c.ID))
 	return v, canceled, err
@@ -293,6 +322,11 @@ func (r *Remote) Retry(ctx context.Context, rows *Retry) error {
 	return err
 }
 
+// noAnswerError is why nobody answered a call of the local API.
+type noAnswerError struct{ error }
+
+func (n noAnswerError) Unwrap() error { return n.error }
+
 // ask makes one call of the local API.
 func ask[Out any](ctx context.Context, r *Remote, name string, in any) (Out, error) {
 	var out Out
@@ -309,7 +343,7 @@ func ask[Out any](ctx context.Context, r *Remote, name string, in any) (Out, err
 	if err != nil {
 		return out, &campaign.Error{
 			Code: campaign.CodeUnavailable, What: fmt.Sprintf("the service (pid %d) does not answer", r.at.PID),
-			Hint: "look at what `herald serve` says; nothing is lost", Err: err,
+			Hint: "look at what `herald serve` says; nothing is lost", Err: noAnswerError{withoutURL(err)},
 		}
 	}
 	defer func() { _ = response.Body.Close() }() // read to its end

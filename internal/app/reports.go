@@ -147,14 +147,20 @@ func (a *App) fingerprint(ctx context.Context, id campaign.ID) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var awaited int64 // of a campaign that is over: whether its report is final goes by it
+	if c.State.Over() {
+		if awaited, err = a.store.AwaitingEvidence(ctx, id); err != nil {
+			return "", err
+		}
+	}
 	var last time.Time
 	if n := len(timeline); n > 0 {
 		last = timeline[n-1].At
 	}
 	h := sha256.New()
 	// fmt prints maps in the order of their keys.
-	_, _ = fmt.Fprintf(h, "%s %s %s %d %d %v %d %d %v", Version(), c.State, c.Reason, c.Rows(), c.FinishedAt.UnixMilli(), totals,
-		len(timeline), last.UnixMilli(), answers)
+	_, _ = fmt.Fprintf(h, "%s %s %s %d %d %v %d %d %v %d", Version(), c.State, c.Reason, c.Rows(), c.FinishedAt.UnixMilli(), totals,
+		len(timeline), last.UnixMilli(), answers, awaited)
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
@@ -286,7 +292,7 @@ func (a *App) rejectsFile(id campaign.ID) string {
 func (a *App) reportDeps() report.Deps {
 	l := reportLedger{a.store}
 	return report.Deps{
-		Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l, Earlier: l, Replies: l, Ballots: l, Reviews: l,
+		Campaigns: l, Counts: l, Rows: l, Senders: l, Timeline: l, Earlier: l, Replies: l, Ballots: l, Reviews: l, Awaited: l,
 	}
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/report"
+	"github.com/herald-campaigns/herald/sandbox"
 )
 
 // TestReportsAreRefreshed: the files follow what happens after the last
@@ -46,6 +48,127 @@ func TestReportsAreRefreshed(t *testing.T) {
 	check(t, os.WriteFile(filepath.Join(a.folder(id), "report.json"), []byte("{"), 0o600))
 	refreshed(true)
 	refreshed(false)
+}
+
+// TestReportOfWhatWasTakenBack: everything of a campaign was accepted and then
+// taken back. Its report is provisional until the provider was asked about all of
+// it, and the files are written again when it is final.
+func TestReportOfWhatWasTakenBack(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, func(c *sandbox.Config) { c.Instant, c.Speed = false, 0.02 }) // minutes for a message
+	th.mustRun(th.campaign("wrong", 1, 12, "pace: { rate: unlimited }\n"), PrepareOptions{})
+	a := th.open()
+	defer func() { check(t, a.Close()) }()
+	v, canceled, err := a.CancelCampaign(t.Context(), "wrong")
+	check(t, err)
+	if canceled.TakenOut != 12 {
+		t.Fatalf("canceled: %+v", canceled)
+	}
+	written := func(provisional bool) {
+		t.Helper()
+		doc, err := os.ReadFile(filepath.Join(a.folder(v.ID), "report.json"))
+		check(t, err)
+		var r struct {
+			Provisional bool `json:"provisional"`
+			Canceled    struct {
+				Total     int64 `json:"total"`
+				Withdrawn int64 `json:"withdrawn"`
+			} `json:"canceled"`
+			Funnel []struct {
+				Count int64 `json:"count"`
+			} `json:"funnel"`
+			Series json.RawMessage `json:"series"`
+			Timing json.RawMessage `json:"timing"`
+		}
+		check(t, json.Unmarshal(doc, &r))
+		if r.Provisional != provisional || r.Canceled.Total != 12 || r.Canceled.Withdrawn != 12 {
+			t.Errorf("provisional %t, want %t; canceled %+v", r.Provisional, provisional, r.Canceled)
+		}
+		if r.Funnel[0].Count != 0 || r.Series != nil || r.Timing != nil {
+			t.Errorf("%d accepted, series %s, timing %s", r.Funnel[0].Count, r.Series, r.Timing)
+		}
+	}
+	written(true)
+	for _, quick := range []bool{true, false} {
+		r, err := a.Report(t.Context(), v.ID, quick)
+		check(t, err)
+		if s := r.Summary(); !s.Provisional || s.AcceptedPerSecond != 0 {
+			t.Errorf("quick %t: %+v", quick, s)
+		}
+	}
+
+	// The last answers: none of them went out, and none is asked for again.
+	due, err := a.store.DuePolls(t.Context(), time.Now().Add(time.Hour), 100, v.ID)
+	check(t, err)
+	if len(due) != 12 {
+		t.Fatalf("%d rows are asked for", len(due))
+	}
+	for _, row := range due {
+		check(t, a.store.Observe(t.Context(), []campaign.Observation{{
+			Evidence: campaign.Evidence{Campaign: row.Campaign, Seq: row.Seq, Source: campaign.EvidencePoll}, AskedAs: row.Status,
+		}}))
+	}
+	if again, err := a.RefreshReports(t.Context(), v.ID); err != nil || !again {
+		t.Errorf("refreshed %t, %v", again, err)
+	}
+	written(false)
+}
+
+// TestReportOfACompletedOneThatIsAskedAbout: when somebody opts out after the
+// tracking window, what is left of theirs in the provider's queue is taken back.
+// The report is provisional until the provider was asked about that, as that of a
+// canceled campaign is.
+func TestReportOfACompletedOneThatIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, func(c *sandbox.Config) { c.Instant, c.Speed = false, 0.02 }) // minutes for a message
+	id := th.mustRun(th.campaign("done", 1, 3, "pace: { rate: unlimited }\n"), PrepareOptions{}).Campaign.ID
+	a := th.open()
+	defer func() { check(t, a.Close()) }()
+	ctx := t.Context()
+	due, err := a.store.DuePolls(ctx, time.Now().Add(time.Hour), 100, id)
+	check(t, err)
+	if len(due) != 3 {
+		t.Fatalf("%d rows are asked for", len(due))
+	}
+	asked := func(status campaign.Status, rows ...campaign.Tracked) {
+		t.Helper()
+		for _, row := range rows {
+			check(t, a.store.Observe(ctx, []campaign.Observation{{
+				Evidence: campaign.Evidence{Campaign: id, Seq: row.Seq, Source: campaign.EvidencePoll, Status: status}, AskedAs: row.Status,
+			}}))
+		}
+	}
+	asked(campaign.StatusRead, due[1:]...)
+	asked("", due[0]) // in the queue for as long as it is followed
+	_, err = a.store.Transition(ctx, id, campaign.StateCompleted, "", "")
+	check(t, err)
+	written := func(provisional bool) {
+		t.Helper()
+		if again, err := a.RefreshReports(ctx, id); err != nil || !again {
+			t.Errorf("refreshed %t, %v", again, err)
+		}
+		doc, err := os.ReadFile(filepath.Join(a.folder(id), "report.json"))
+		check(t, err)
+		var r struct {
+			Provisional bool `json:"provisional"`
+		}
+		check(t, json.Unmarshal(doc, &r))
+		if r.Provisional != provisional {
+			t.Errorf("provisional %t, want %t", r.Provisional, provisional)
+		}
+	}
+	written(false)
+	if n, err := a.store.Withdraw(ctx, id, []string{due[0].QueueID}); err != nil || n != 1 {
+		t.Fatalf("%d taken back, %v", n, err)
+	}
+	written(true)
+	due, err = a.store.DuePolls(ctx, time.Now().Add(time.Hour), 100, id)
+	check(t, err)
+	if len(due) != 1 {
+		t.Fatalf("%d rows are asked for", len(due))
+	}
+	asked("", due...)
+	written(false)
 }
 
 func TestEarlierCampaigns(t *testing.T) {

@@ -61,6 +61,7 @@ type RunResult struct {
 	Accepted    int64 // by this run
 	Interrupted bool  // stopped by ctx after a clean drain
 	Detached    bool  // nobody waits any more, and a service goes on with it
+	Left        bool  // the service that sent it was stopped in order
 	TimedOut    bool  // WaitTimeout passed before the wait was over
 	Behind      int64 // TimedOut: messages that had not come as far as asked
 	Unclear     int64 // TimedOut: unknown rows that were still being looked for
@@ -118,6 +119,9 @@ func (a *App) Run(ctx context.Context, p *Prepared, opts RunOptions) (RunResult,
 	deaf, err := a.receive(ctx, engine, opts.Webhooks)
 	if err != nil {
 		return RunResult{}, errors.Join(err, engine.stop(ctx))
+	}
+	if err := a.unmarkStopped(p.Campaign.ID); err != nil {
+		a.log.DebugContext(ctx, "the mark of the last stop stays", "err", err)
 	}
 	lane := engine.add(ctx, campaign.Feeding{Campaign: p.Campaign, Renderer: renderer}, p.senders, p.paces)
 	r := &run{app: a, engine: engine, lane: lane, prepared: p, opts: opts, began: time.Now()}
@@ -289,7 +293,7 @@ func (r *run) step(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	r.speed.observe(time.Now(), totals.Accepted()-r.before.Accepted())
+	r.speed.observe(time.Now(), r.accepted(totals))
 	r.opts.Progress(r.progress(totals))
 
 	switch now.State {
@@ -319,8 +323,12 @@ func (r *run) step(ctx context.Context) (bool, error) {
 	default:
 		return true, nil
 	}
-	if settled(totals) {
+	if settled(totals) && totals.ByStatus[campaign.StatusCanceled] == 0 {
 		return true, r.transition(ctx, campaign.StateCompleted)
+	}
+	if settled(totals) && !r.stays {
+		err := r.completeIfFollowed(ctx, totals)
+		return r.prepared.Campaign.State.Over() || time.Since(r.submitted) > r.opts.WaitTimeout, err
 	}
 	if r.stays {
 		return r.followOn(ctx, totals)
@@ -358,6 +366,12 @@ func (r *run) goOn(ctx context.Context) error {
 	return nil
 }
 
+// accepted is how many messages the provider took of this run. One of an earlier
+// run that is taken back is none less.
+func (r *run) accepted(totals campaign.Totals) int64 {
+	return max(0, totals.Accepted()-r.before.Accepted())
+}
+
 // unclear is how many unknown rows this run may still settle.
 func (r *run) unclear(totals campaign.Totals) int64 {
 	return max(0, totals.ByStatus[campaign.StatusUnknown]-r.engine.settler.Decided(r.prepared.Campaign.ID))
@@ -380,7 +394,8 @@ func (r *run) completeIfFollowed(ctx context.Context, totals campaign.Totals) er
 	return r.transition(ctx, campaign.StateCompleted)
 }
 
-// settled says whether nothing more is expected of any recipient.
+// settled says whether nothing more is expected of any recipient, but of those
+// whose message was purged and may have been on its way.
 func settled(t campaign.Totals) bool { return count(t, campaign.Status.Settled) == t.Sum() }
 
 func count(t campaign.Totals, which func(campaign.Status) bool) int64 {
@@ -467,7 +482,7 @@ func (r *run) end(ctx context.Context, cause error) (RunResult, error) {
 		finished = time.Now()
 	}
 	result := RunResult{
-		Campaign: c, Totals: totals, Duration: finished.Sub(r.began), Accepted: totals.Accepted() - r.before.Accepted(),
+		Campaign: c, Totals: totals, Duration: finished.Sub(r.began), Accepted: r.accepted(totals),
 		Interrupted: interrupted,
 		TimedOut:    !interrupted && cause == nil && c.State == campaign.StateTracking && (!reached(totals, r.opts.Wait) || r.unclear(totals) > 0),
 	}

@@ -67,7 +67,7 @@ func TestSandboxSignsWebhooks(t *testing.T) {
 		if d.signed != nil || d.event.Kind != periskope.EventSent || d.event.At.IsZero() {
 			t.Errorf("event %s, signed: %v", d.event, d.signed)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no webhook came")
 	}
 }

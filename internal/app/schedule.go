@@ -68,6 +68,9 @@ func (r *run) awaitStart(ctx context.Context) error {
 		if err := r.transition(ctx, campaign.StateScheduled); err != nil {
 			return err
 		}
+		if r.started != nil {
+			r.started() // it waits, which is what it is to do
+		}
 	}
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()

@@ -24,7 +24,7 @@ func (s *serving) views() map[string]SenderView {
 // untilViews waits until the senders look as wanted.
 func (s *serving) untilViews(want func(map[string]SenderView) bool) map[string]SenderView {
 	s.th.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
 		v := s.views()
 		if want(v) {
@@ -150,5 +150,32 @@ func TestSharesOfNothing(t *testing.T) {
 	}
 	if n := left(5, 7); n == nil || *n != 0 {
 		t.Errorf("a cap of 5 with 7 used leaves %v", n)
+	}
+}
+
+// TestChecksBeforeTheStartAreKept asks nobody afterwards: a run and a service
+// have seen the phones before they sent a thing.
+func TestChecksBeforeTheStartAreKept(t *testing.T) {
+	t.Parallel()
+	for name, send := range map[string]func(*theater, string){
+		"a run": func(th *theater, file string) {
+			_, err := th.run(t.Context(), file, PrepareOptions{}, RunOptions{Wait: WaitAccepted})
+			check(t, err)
+		},
+		"a service": func(th *theater, file string) {
+			s := th.serve()
+			defer s.end()
+			s.until(s.start(file), isIn(campaign.StateCompleted))
+		},
+	} {
+		th := newTheater(t, nil)
+		send(th, th.campaign("offer", 1, 3, "pace: { rate: 100/s }\n"))
+		a := th.open()
+		list, err := a.Senders(t.Context(), nil)
+		check(t, err)
+		if len(list) != 1 || list[0].Phone.State != "connected" || list[0].Phone.Seen.IsZero() {
+			t.Errorf("after %s: %+v", name, list)
+		}
+		check(t, a.Close())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
@@ -52,31 +53,42 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) (err error) {
 	}
 	s := &Service{app: a, provider: provider, engine: engine, sendings: map[campaign.ID]*sending{}}
 	// Draining must not be cut short by the very signal that asked for it.
-	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
+	ready := false
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		err = errors.Join(err, s.close(ctx))
+		if ready {
+			a.markStopped(ctx)
+		}
+	}()
 	engine.run(context.WithoutCancel(ctx))
 
 	local := newLocal(s)
-	server := web.New(a.endpoint(engine, local))
-	if err := server.Start(a.cfg.Listen); err != nil { //nolint:contextcheck // it listens until it is closed
+	doors, err := a.openDoors(ctx, engine, local, a.cfg.Listen)
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
-	withdraw, err := local.publish("http://" + server.Addr() + web.LocalPath + "v1/")
+	defer func() { err = errors.Join(err, doors.close(ctx)) }()
+	withdraw, err := local.publish(doors.localURL())
 	if err != nil {
 		return fmt.Errorf("leave the address for commands: %w", err)
 	}
 	defer withdraw()
-	if err := provider.deliverTo(ctx, "http://"+server.Addr()+web.WebhookPath); err != nil {
+	if err := provider.deliverTo(ctx, doors.simulatorURL()); err != nil {
 		return err
 	}
 	engine.answers.catchUp(ctx)
+	if err := a.removeStopMark(); err != nil {
+		a.log.DebugContext(ctx, "the mark of the last stop stays", "err", err)
+	}
 	taken, err := s.takeUp(ctx)
 	if err != nil {
 		return err
 	}
 	if o.Ready != nil {
-		o.Ready(ServiceInfo{URL: "http://" + server.Addr(), Mode: a.cfg.Mode, DataDir: a.dir, Campaigns: taken, Webhooks: len(a.webhookKeys()) > 0})
+		o.Ready(ServiceInfo{URL: doors.url(), Mode: a.cfg.Mode, DataDir: a.dir, Campaigns: taken, Webhooks: len(a.webhookKeys()) > 0})
 	}
+	ready = true
 	s.keepReports(ctx)
 	if o.Stopping != nil {
 		o.Stopping()
@@ -85,8 +97,30 @@ func (a *App) Serve(ctx context.Context, o ServeOptions) (err error) {
 	return nil
 }
 
+// NotServed refuses a data directory that has a service.
+func NotServed(ctx context.Context, cfg Config, log *slog.Logger) error {
+	there, err := Through(ctx, cfg, log)
+	switch {
+	case campaign.CodeOf(err) == campaign.CodeConflict:
+		return err
+	case err != nil || there == nil:
+		// An address that cannot be read, or at which something else is, was left
+		// by a service that is gone. Whether one is there, the lock knows.
+		return ctx.Err()
+	}
+	url, _, _ := strings.Cut(there.at.URL, web.LocalPath)
+	err = &campaign.Error{
+		Code: campaign.CodeConflict, What: fmt.Sprintf("%s is served already, by pid %d at %s", cfg.DataDir, there.at.PID, url),
+		Hint: "commands here work through it; another data directory needs another port too (HERALD_LISTEN)",
+	}
+	return errors.Join(err, there.Close()) //nolint:contextcheck // closing is never canceled
+}
+
 // CanListen says whether a service can listen at its address.
 func CanListen(ctx context.Context, cfg Config) error {
+	if _, err := web.Outside(cfg.Listen); err != nil {
+		return err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return &campaign.Error{

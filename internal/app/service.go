@@ -97,10 +97,12 @@ func (s *Service) send(ctx context.Context, one *sending) {
 	one.mu.Unlock()
 	log := s.app.log.With("campaign_id", c.ID)
 	switch {
+	case errors.Is(err, errNotScheduled), result.Campaign.State.Over() && err == nil:
+		log.InfoContext(ctx, "campaign ended", "state", result.Campaign.State)
+	case result.Campaign.State == campaign.StatePaused && result.Campaign.Reason == campaign.PauseOperator:
+		log.InfoContext(ctx, "campaign paused") // somebody asked for it
 	case err != nil:
 		log.WarnContext(ctx, "campaign stopped", "err", err)
-	case result.Campaign.State.Over():
-		log.InfoContext(ctx, "campaign ended", "state", result.Campaign.State)
 	}
 	if _, err := s.app.WriteReports(context.WithoutCancel(ctx), c.ID); err != nil {
 		log.WarnContext(ctx, "reports not written", "err", err)
@@ -317,14 +319,20 @@ func (s *Service) Pause(ctx context.Context, id campaign.ID) error {
 	})
 }
 
-// Cancel ends a campaign for good.
-func (s *Service) Cancel(ctx context.Context, id campaign.ID) (int64, error) {
+// Cancel ends a campaign for good, and has what is in the provider's queue taken
+// out of there: also what gets into it while calls under way come to their end.
+func (s *Service) Cancel(ctx context.Context, id campaign.ID) (Canceled, error) {
+	ctx = context.WithoutCancel(ctx) // as in begin
 	s.engine.allow(id, false)
-	canceled, err := s.app.cancel(ctx, id)
+	c, before, err := s.app.endForGood(ctx, id)
 	if err != nil {
-		return canceled, err
+		return Canceled{}, err
 	}
-	return canceled, s.release(id)
+	following := s.app.followQueued(ctx, id, before)
+	s.engine.answers.withdrawals.Look() // before the rest: that may take its time, and messages go out
+	out := Canceled{Queued: inQueue(before), Purging: inQueue(before) > 0}
+	out.Waiting, err = s.app.store.Cancel(ctx, id)
+	return out, errors.Join(halfCanceled(c, following, err), s.release(id))
 }
 
 // close stops everything: calls under way come to their end, and the campaigns
@@ -338,5 +346,7 @@ func (s *Service) close(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.working.Wait()
-	return s.engine.stop(ctx)
+	err := s.engine.stop(ctx)
+	s.refreshReports(ctx) // also of what is over, and was followed
+	return err
 }

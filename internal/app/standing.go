@@ -2,8 +2,14 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/herald-campaigns/herald/campaign"
 	"github.com/herald-campaigns/herald/storage"
@@ -17,12 +23,90 @@ func (a *App) inUse() (bool, error) {
 	return storage.DirHeld(a.dir)
 }
 
-// served says whether a service works on the data directory.
-func (a *App) served() (bool, error) {
-	if _, err := os.Stat(filepath.Join(a.dir, addressFile)); err != nil {
-		return false, nil //nolint:nilerr // there is none, as far as anybody can see
+// attended says whether another process works on the data directory.
+func (a *App) attended() (bool, error) {
+	if a.lock != nil {
+		return false, nil
 	}
-	return a.inUse()
+	return storage.DirHeld(a.dir)
+}
+
+// hasAddress says whether a service left its address in the data directory. One
+// that is gone without a word leaves it behind.
+func (a *App) hasAddress() bool {
+	_, err := os.Stat(filepath.Join(a.dir, addressFile))
+	return err == nil
+}
+
+// stoppedFile is the mark of a service that was stopped in order. What is gone
+// without a word leaves none.
+const stoppedFile = "stopped.json"
+
+// stopMark says when a service was stopped, and which campaigns it would have
+// gone on with. Those that somebody has gone on with since are not in it.
+type stopMark struct {
+	At        time.Time     `json:"at"`
+	Campaigns []campaign.ID `json:"campaigns"`
+}
+
+// markStopped leaves the mark. It is a hint for people, so that it cannot be had
+// (a full disk) is no trouble.
+func (a *App) markStopped(ctx context.Context) {
+	all, err := a.store.Campaigns(ctx)
+	mark := stopMark{At: time.Now().UTC()}
+	for _, c := range all {
+		if c.State == campaign.StateRunning || c.State == campaign.StateScheduled {
+			mark.Campaigns = append(mark.Campaigns, c.ID)
+		}
+	}
+	if err == nil && len(mark.Campaigns) > 0 {
+		err = a.writeStopMark(mark)
+	}
+	if err != nil {
+		a.log.DebugContext(ctx, "the clean stop is not marked", "err", err)
+	}
+}
+
+func (a *App) writeStopMark(mark stopMark) error {
+	return writeFile(filepath.Join(a.dir, stoppedFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(mark) })
+}
+
+// unmarkStopped takes the campaign out of the mark: whoever goes on with it may
+// be gone without a word. A service goes on with everything: it takes the mark
+// away.
+func (a *App) unmarkStopped(id campaign.ID) error {
+	mark, err := a.readStopMark()
+	if err != nil || !slices.Contains(mark.Campaigns, id) {
+		return nil //nolint:nilerr // nothing is said of it
+	}
+	mark.Campaigns = slices.DeleteFunc(mark.Campaigns, func(left campaign.ID) bool { return left == id })
+	return a.writeStopMark(mark)
+}
+
+func (a *App) removeStopMark() error {
+	err := os.Remove(filepath.Join(a.dir, stoppedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (a *App) readStopMark() (mark stopMark, err error) {
+	raw, err := os.ReadFile(filepath.Join(a.dir, stoppedFile))
+	if err == nil {
+		err = json.Unmarshal(raw, &mark)
+	}
+	return mark, err
+}
+
+// stoppedAt is when the service that had the campaign was stopped in order; zero
+// when that is not what happened to it.
+func (a *App) stoppedAt(id campaign.ID) time.Time {
+	mark, err := a.readStopMark()
+	if err != nil || !slices.Contains(mark.Campaigns, id) {
+		return time.Time{}
+	}
+	return mark.At
 }
 
 // interrupted says whether a campaign that should be running is run by nobody:

@@ -22,8 +22,9 @@ func Schema() []byte { return campaign.Schema() }
 // WriteStarter writes the files a newcomer starts from into dir, and leaves
 // those that exist as they are.
 func WriteStarter(dir string) (written, kept []string, err error) {
+	const elsewhere = "name a folder that you may write to: `herald init FOLDER`"
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // a folder of the user's own, like any other
-		return nil, nil, err
+		return nil, nil, notWritable(dir, err, elsewhere)
 	}
 	written, kept = []string{}, []string{}
 	for _, file := range []struct {
@@ -42,11 +43,11 @@ func WriteStarter(dir string) (written, kept []string, err error) {
 			continue
 		}
 		if err != nil {
-			return written, kept, fmt.Errorf("write %s: %w", file.name, err)
+			return written, kept, notWritable(path, err, elsewhere)
 		}
 		_, err = f.Write(file.content)
 		if err := errors.Join(err, f.Close()); err != nil {
-			return written, kept, fmt.Errorf("write %s: %w", file.name, err)
+			return written, kept, notWritable(path, err, elsewhere)
 		}
 		written = append(written, path)
 	}

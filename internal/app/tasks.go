@@ -13,12 +13,20 @@ import (
 // tasks lets the dispatcher fetch from the stream.
 type tasks struct {
 	consumer *stream.Consumer
-	lost     func(ctx context.Context, all bool)
+	lost     func(ctx context.Context, all bool) int64
 	looked   time.Time // for lost rows; Fetch is for one goroutine
 }
 
 func (t *tasks) Fetch(ctx context.Context, limit int) ([]dispatcher.Delivery, error) {
 	fetched, err := t.consumer.Fetch(ctx, limit)
+	if err == nil && len(fetched) == 0 && time.Since(t.looked) > lostEvery {
+		t.looked = time.Now()
+		if t.lost(ctx, false) > 0 {
+			// They may be held back with all that comes after them, by tasks that
+			// count as delivered and that nobody has.
+			err = t.consumer.Renew(ctx)
+		}
+	}
 	if errors.Is(err, stream.ErrRecreated) {
 		// Whatever the old stream held is gone.
 		t.lost(ctx, true)
@@ -26,10 +34,6 @@ func (t *tasks) Fetch(ctx context.Context, limit int) ([]dispatcher.Delivery, er
 	}
 	if err != nil {
 		return nil, err
-	}
-	if len(fetched) == 0 && time.Since(t.looked) > lostEvery {
-		t.looked = time.Now()
-		t.lost(ctx, false)
 	}
 	deliveries := make([]dispatcher.Delivery, len(fetched))
 	for i, d := range fetched {

@@ -22,12 +22,19 @@ func (c Config) schedule() status.Schedule {
 	return s
 }
 
+func (a *App) schedule() status.Schedule {
+	if a.tuning.schedule.Speed > 0 {
+		return a.tuning.schedule
+	}
+	return a.cfg.schedule()
+}
+
 // reconciling is how unknown rows are settled. In the sandbox time runs faster;
 // it takes a message before it answers or falls silent, so that the length of a
 // call does not matter there.
 func (a *App) reconciling(attention map[campaign.ID]status.Attention) status.ReconcilerConfig {
 	c := a.tuning.reconciler
-	c.Attention, c.Schedule = attention, a.cfg.schedule()
+	c.Attention, c.Schedule = attention, a.schedule()
 	c.CallTimeout, c.UploadRate = cmp.Or(c.CallTimeout, a.tuning.callTimeout), periskope.UploadRate
 	if a.cfg.Mode == campaign.ModeSandbox {
 		c.SettleFloor = cmp.Or(c.SettleFloor, faster(time.Minute, a.cfg.Sandbox.Speed))

@@ -272,6 +272,7 @@ func (u *Unknowns) chatOf(phone string) (campaign.ChatID, error) {
 	}
 	chat, problem := parser.Parse(phone)
 	if problem != nil {
+		asTyped(problem)
 		return "", &campaign.Error{Code: campaign.CodeInvalid, What: campaign.MaskDigits(phone) + ": " + problem.What, Hint: problem.Fix}
 	}
 	return chat, nil
@@ -328,7 +329,7 @@ func (a *App) Resolve(ctx context.Context, u *Unknowns, rows []UnknownView, deci
 	var done int64
 	var err error
 	if decision == ResolveResend {
-		done, err = a.store.ReturnUnknown(ctx, u.CampaignID, handovers, time.Time{}, "to be sent again, decided by "+operator())
+		done, err = a.store.ResendUnknown(ctx, u.CampaignID, handovers, "to be sent again, decided by "+operator())
 	} else {
 		done, err = a.store.AssumeSent(ctx, u.CampaignID, handovers, "decided by "+operator())
 	}

@@ -32,16 +32,21 @@ type CampaignView struct {
 	// Interrupted says that it is running or scheduled and nobody holds the data
 	// directory: whoever sent it is gone.
 	Interrupted bool `json:"interrupted"`
+	// StoppedAt is when the service that had it was stopped in order; zero when it
+	// is not interrupted, or whoever sent it is gone without a word.
+	StoppedAt time.Time `json:"service_stopped_at,omitzero"`
 	// Held are the holds of a campaign that is being run, the oldest first:
 	// senders that begin no calls for now, and go on by themselves.
 	Held []HoldView `json:"held"`
 	// Unknown are the unknown rows by what is to be done about them.
 	Unknown UnknownCounts `json:"unknown"`
 
-	totals  campaign.Totals
-	served  bool   // a service has it
-	file    string // the campaign file
-	senders int
+	totals   campaign.Totals
+	served   bool   // a service has it
+	attended bool   // another process works on the data directory
+	restored bool   // the data directory is a restored copy that nobody has confirmed
+	file     string // the campaign file
+	senders  int
 }
 
 // HoldView is why senders of a campaign are held.
@@ -64,8 +69,14 @@ type UnknownCounts struct {
 // Open counts the rows that nobody has decided about.
 func (c UnknownCounts) Open() int64 { return c.Searching + c.Unresolved }
 
+// Scheduled says that it waits for its start.
+func (v CampaignView) Scheduled() bool { return v.State == campaign.StateScheduled }
+
 // Waiting counts rows still to be sent.
 func (v CampaignView) Waiting() int64 { return v.totals.Unsubmitted() }
+
+// InQueue counts messages that are in the provider's queue, as far as is known.
+func (v CampaignView) InQueue() int64 { return inQueue(v.totals) }
 
 // AtLeastSent counts messages that WhatsApp has.
 func (v CampaignView) AtLeastSent() int64 { return v.totals.AtLeastSent() }
@@ -141,20 +152,6 @@ func (a *App) Campaign(ctx context.Context, idOrName string) (CampaignView, erro
 	return a.view(ctx, c, totals)
 }
 
-func (a *App) find(ctx context.Context, idOrName string) (campaign.Campaign, error) {
-	if id, err := campaign.ParseID(idOrName); err == nil {
-		return a.store.Campaign(ctx, id)
-	}
-	c, err := a.store.CampaignNamed(ctx, idOrName)
-	if campaign.CodeOf(err) == campaign.CodeNotFound {
-		return c, &campaign.Error{
-			Code: campaign.CodeNotFound, What: fmt.Sprintf("no campaign %q in %s", idOrName, a.dir),
-			Hint: "`herald campaigns` lists them; give the id or the whole name",
-		}
-	}
-	return c, err
-}
-
 // view is viewOf with what more than the campaign's own line tells.
 func (a *App) view(ctx context.Context, c campaign.Campaign, t campaign.Totals) (CampaignView, error) {
 	v := viewOf(c, t)
@@ -166,7 +163,16 @@ func (a *App) view(ctx context.Context, c campaign.Campaign, t campaign.Totals) 
 		return v, err
 	}
 	if c.State == campaign.StatePaused {
-		if v.served, err = a.served(); err != nil {
+		if v.attended, err = a.attended(); err != nil {
+			return v, err
+		}
+		v.served = v.attended && a.hasAddress()
+	}
+	if v.Interrupted {
+		v.StoppedAt = a.stoppedAt(c.ID)
+	}
+	if v.Interrupted || c.State == campaign.StatePaused {
+		if _, v.restored, err = a.store.Restored(ctx); err != nil {
 			return v, err
 		}
 	}
