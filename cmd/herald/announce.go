@@ -11,16 +11,12 @@ import (
 func (t *terminal) importSummary(s *app.ImportSummary, rejects string) {
 	t.say("%s: %s", s.File, s.Dialect)
 	t.say("%10s rows, %s will get a message", comma(s.Rows), comma(s.Good))
-	t.leftOutOf(app.LeftOutOf(s))
+	t.leftOutOf(app.LeftOutOf(s.Skipped))
 	for _, group := range s.Problems {
 		t.sayBelow(fmt.Sprintf("%10s ", comma(group.Count)), skippedRows(app.ProblemGroup(group)))
 	}
 	if rejects != "" {
-		if s.Bad() > 0 {
-			t.say("           listed, to be mended, in")
-		} else { // duplicates: nothing to mend
-			t.say("           listed in")
-		}
+		t.say("           listed, to be mended, in")
 		t.say("           %s", rejects)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"strconv"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +34,10 @@ func (t *terminal) campaignsCommand(load loader) *cobra.Command {
 			if app.ExitCode(err) != exitNotFound {
 				return err
 			}
+			// A folder that was named and is not there is a typing mistake.
+			if dir := cmd.Flags().Lookup("data-dir"); dir.Changed && !app.IsFolder(dir.Value.String()) {
+				return app.NoFolder(dir.Value.String())
+			}
 			// Nothing was ever sent from here: a list like any other, an empty one.
 			if t.json {
 				return t.printJSON([]app.CampaignView{})
@@ -47,31 +53,49 @@ func (t *terminal) campaignTable(views []app.CampaignView) error {
 		t.say("There are no campaigns yet: %s", t.complete("`herald run FILE` sends one."))
 		return nil
 	}
-	const format = "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"
+	const format = "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"
 	w := bufio.NewWriter(t.out)
 	var aligned *tabwriter.Writer
 	if isTerminal(t.out) {
 		aligned = tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 		w = bufio.NewWriter(aligned)
-		t.write(w, format, "ID", "STATE", "ROWS", "WAITING", "SENT", "DELIVERED", "MISSED", "NAME")
+		t.write(w, format, "ID", "STATE", "ROWS", "WAITING", "SENT", "DELIVERED", "FAILED", "UNKNOWN", "NAME")
 	}
 	for _, v := range views {
-		state := string(v.State)
-		if v.Reason != "" {
-			state += " (" + string(v.Reason) + ")"
-		}
-		switch {
-		case v.Interrupted:
-			state += " (interrupted)"
-		case v.HeldAll():
-			state += " (held: " + string(v.Held[0].Reason) + ")"
-		}
-		t.write(w, format, v.ID, state, plain(v.Rows), plain(v.Waiting()), plain(v.AtLeastSent()), plain(v.AtLeastDelivered()), plain(v.Missed()), v.Name)
+		t.write(w, format, v.ID, stateWords(v), plain(v.Rows), plain(v.Waiting()), plain(v.AtLeastSent()), plain(v.AtLeastDelivered()),
+			plain(v.FailedCount()), plain(v.UnknownCount()), v.Name)
 	}
 	if err := w.Flush(); err != nil || aligned == nil {
 		return err
 	}
 	return aligned.Flush()
+}
+
+// stateWords is a campaign's state, and what more is to be known of it.
+func stateWords(v app.CampaignView) string {
+	more := ""
+	switch {
+	case v.HeldBack():
+		more = "held back: restored copy"
+	case v.Unattended():
+		more = "nobody waits; was to start " + startsAt(v)
+		if v.StartAt.After(time.Now()) {
+			more = "nobody waits; starts " + startsAt(v)
+		}
+	case !v.StoppedAt.IsZero():
+		more = "service stopped"
+	case v.Interrupted:
+		more = "interrupted"
+	case v.Scheduled():
+		more = "starts " + startsAt(v)
+	case v.HeldAll():
+		more = "held: " + v.Held[0].Word()
+	case v.Reason != "":
+		more = strings.ReplaceAll(string(v.Reason), "_", " ")
+	default:
+		return string(v.State)
+	}
+	return string(v.State) + " (" + more + ")"
 }
 
 func plain(n int64) string { return strconv.FormatInt(n, 10) }
@@ -86,6 +110,7 @@ func (t *terminal) reading(cmd *cobra.Command, load loader, look func(*app.App) 
 	if err != nil {
 		return err
 	}
+	a.TellOfOthers(func(text string) { t.sayBelow("", text) })
 	restored, err := a.RestoredCopy(cmd.Context())
 	if err == nil && restored != "" {
 		t.sayBelow("", restored+": nothing is sent until "+t.complete("`herald resume")+" --after-restore`")

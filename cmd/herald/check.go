@@ -49,7 +49,11 @@ func (t *terminal) checked(c *app.Checked) {
 	r := c.Recipients
 	t.print("%s  %s (%s message)\n\n", strings.ToUpper(string(c.Mode)), c.Name, c.Kind)
 	t.print("%s: %s, addresses in column %q%s\n", r.File, r.Dialect, r.AddressColumn, guessed(r.Guessed))
-	t.print("%10s rows\n%10s will get a message\n", comma(r.Rows), comma(r.Sendable))
+	get := "will get a message"
+	if c.Existing != nil { // some have it
+		get = "get a message in all"
+	}
+	t.print("%10s rows\n%10s %s\n", comma(r.Rows), comma(r.Sendable), get)
 	for _, v := range c.Variants {
 		t.print("%10s   of them variant %s (weight %d, %s)\n", comma(v.Rows), v.Name, v.Weight, v.Kind)
 	}
@@ -79,26 +83,32 @@ func (t *terminal) checked(c *app.Checked) {
 	for _, sender := range c.Senders {
 		t.print("From %s at %s\n", sender.Sender, pace(sender))
 	}
-	if c.Plan.Messages > 0 {
+	if c.Plan.Messages > 0 && c.OK {
 		t.print("Would send %s in about %s\n", plural(c.Plan.Messages, "message"), course(c.Plan))
 	}
 	if e := c.Existing; e != nil {
 		t.print("\nThe data folder has this campaign: %s, %s, %s still to send.\n", e.ID, e.State, plural(e.ToSend, "message"))
 	}
-	if c.OK {
-		t.print("\nNothing was sent. To send: %s\n", t.next("run", c.File))
-	} else {
+	switch e := c.Existing; {
+	case !c.OK:
 		t.print("\n")
+	case e != nil && e.ToSend == 0:
+		t.print("\nNothing is left to send. What became of it: %s\n", t.next("status", c.Name))
+	case e != nil:
+		t.print("\nNothing was sent now. To send the rest: %s\n", t.next("run", c.File))
+	default:
+		t.print("\nNothing was sent. To send: %s\n", t.next("run", c.File))
 	}
 }
 
 // leftOut prints who gets no message although nothing is wrong with the row.
 func (t *terminal) leftOut(c *app.Checked) {
-	if n := c.HeldOut(); n > 0 || c.Holdout > 0 {
-		t.print("%10s held out: they get no message, to compare with (%.4g %% asked for)\n", comma(n), 100*c.Holdout)
+	left := app.LeftOutOf(c.Skipped)
+	if left.HeldOut > 0 || c.Holdout > 0 {
+		t.print("%10s held out: they get no message, to compare with (%.4g %% asked for)\n", comma(left.HeldOut), 100*c.Holdout)
 	}
-	if n := c.OptedOut(); n > 0 {
-		t.print("%10s opted out: they get no message\n", comma(n))
+	if left.OptedOut > 0 {
+		t.print("%10s opted out: they get no message\n", comma(left.OptedOut))
 	}
 	if o := c.Only; o != nil {
 		t.print("%10s left out: not among the %s of %q (%s) with %q\n",

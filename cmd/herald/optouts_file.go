@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,13 +23,14 @@ func (t *terminal) optOutsImport(load loader) *cobra.Command {
 		Short: "Keep that everybody in a CSV or XLSX file must not be written to",
 		Long: `Read people who must not be written to from a CSV or XLSX file, or from standard
 input with -. It is read as a recipients file is (docs/csv.md). Columns: the
-phone number (or chat_id, which export writes), and if you like reason and date.
+phone number (or chat_id, which export writes), and if you like reason and date;
+--reason-column and --date-column name them where they are called otherwise.
 
 Every row that can be read counts, whatever is wrong with the others. Those are
 listed and put into optouts-rejects.csv in the data directory, to be mended and
 imported; the exit code is 3 then. Importing a file again does no harm.`,
 		Example: `  herald optouts import unsubscribed.csv --country IN
-  herald optouts import list.csv --phone "Mobile no." --dry-run`,
+  herald optouts import list.csv --phone "Mobile no." --date-column Left --dry-run`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.File, in.Stdin = args[0], t.in
@@ -37,7 +39,7 @@ imported; the exit code is 3 then. Importing a file again does no harm.`,
 				if r == nil {
 					return err
 				}
-				if shown := t.imported(r); err == nil {
+				if shown := t.imported(r, in); err == nil {
 					err = shown
 				}
 				return err
@@ -50,19 +52,21 @@ imported; the exit code is 3 then. Importing a file again does no harm.`,
 	}
 	flags := command.Flags()
 	flags.StringVar(&in.Column, "phone", "", "the `column` with the numbers (default: found by its name)")
+	flags.StringVar(&in.Reason, "reason-column", "", "the `column` with the reasons (default: reason)")
+	flags.StringVar(&in.Date, "date-column", "", "the `column` with the dates (default: date)")
 	flags.StringVar(&in.Country, "country", "", "`country` of numbers without a country code, such as IN")
 	flags.BoolVar(&in.DryRun, "dry-run", false, "say what it would come to, and change nothing")
 	return command
 }
 
 // imported says what an import came to.
-func (t *terminal) imported(r *app.OptOutsImported) error {
+func (t *terminal) imported(r *app.OptOutsImported, in app.OptOutImport) error {
 	if t.json {
 		if err := t.printJSON(r); err != nil {
 			return err
 		}
 	} else {
-		t.sayImported(r)
+		t.sayImported(r, in)
 	}
 	if !r.Clean() {
 		return &exitError{exitInput}
@@ -70,8 +74,9 @@ func (t *terminal) imported(r *app.OptOutsImported) error {
 	return nil
 }
 
-func (t *terminal) sayImported(r *app.OptOutsImported) {
+func (t *terminal) sayImported(r *app.OptOutsImported, in app.OptOutImport) {
 	t.say("%s: %s, numbers in column %q", r.File, r.Dialect, r.Column)
+	t.unusedColumns(r)
 	line := func(n int64, words string) {
 		if n > 0 {
 			t.say("%10s %s", comma(n), words)
@@ -85,6 +90,7 @@ func (t *terminal) sayImported(r *app.OptOutsImported) {
 		line(r.Added, agreeWord(r.Added, "person is opted out now", "people are opted out now"))
 		line(r.Already, agreeWord(r.Already, "was before", "were before"))
 	}
+	line(r.Repeated, agreeWord(r.Repeated, "stands higher up in the file, too", "stand higher up in the file, too"))
 	line(r.Overruled, strings.TrimPrefix(overruled(r.Overruled), comma(r.Overruled)+" "))
 	line(r.Bad, "bad, and left out")
 	for _, group := range r.Problems {
@@ -107,8 +113,47 @@ func (t *terminal) sayImported(r *app.OptOutsImported) {
 	t.effect(r.Skipped, r.Queued, r.Purging)
 	if r.RejectsFile != nil {
 		t.say("The bad rows are in %s. Mend them there and import that file:", *r.RejectsFile)
-		t.say("  %s", t.next("optouts import", *r.RejectsFile))
+		t.say("  %s", t.next("optouts import", *r.RejectsFile)+importFlags(in))
 	}
+}
+
+// unusedColumns says which columns nothing was read from, and how to name those
+// that are looked for.
+func (t *terminal) unusedColumns(r *app.OptOutsImported) {
+	if len(r.Unused) == 0 {
+		return
+	}
+	const most = 12
+	var names []string
+	for i, name := range r.Unused {
+		if i == most {
+			names = append(names, fmt.Sprintf("and %d more", len(r.Unused)-most))
+			break
+		}
+		names = append(names, strconv.Quote(name))
+	}
+	var ways []string
+	if r.Reason == "" {
+		ways = append(ways, `reasons are read from "reason", or the column that --reason-column names`)
+	}
+	if r.Date == "" {
+		ways = append(ways, `dates from "date", or the column that --date-column names`)
+	}
+	t.sayBelow("  ", "not used: "+strings.Join(append([]string{strings.Join(names, ", ")}, ways...), "; "))
+}
+
+// importFlags are the flags with which a file was read: its bad rows are read
+// in the same way.
+func importFlags(in app.OptOutImport) string {
+	var words strings.Builder
+	for _, flag := range []struct{ name, value string }{
+		{"phone", in.Column}, {"reason-column", in.Reason}, {"date-column", in.Date}, {"country", in.Country},
+	} {
+		if flag.value != "" {
+			words.WriteString(" --" + flag.name + " " + shellWord(flag.value))
+		}
+	}
+	return words.String()
 }
 
 func (t *terminal) optOutsExport(load loader) *cobra.Command {
@@ -226,7 +271,7 @@ func (t *terminal) reviewed(d app.Decided, optOut bool) error {
 		return t.printJSON(d)
 	}
 	if !optOut {
-		t.say("%s kept as no opt-out.", was(d.Chats))
+		t.say("%s as no opt-out.", agree(d.Chats, "message counts", "messages count"))
 		return nil
 	}
 	t.say("%s as an opt-out.", agree(d.Chats, "message counts", "messages count"))

@@ -3,7 +3,28 @@ package main
 import (
 	"bytes"
 	"testing"
+
+	"github.com/herald-campaigns/herald/internal/app"
 )
+
+// TestReviewedCountsMessages, whatever was decided about them.
+func TestReviewedCountsMessages(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		messages int64
+		optOut   bool
+		want     string
+	}{
+		{1, false, "1 message counts as no opt-out.\n"},
+		{3, false, "3 messages count as no opt-out.\n"},
+		{1, true, "1 message counts as an opt-out.\nNo message was waiting for them.\n"},
+	} {
+		var said bytes.Buffer
+		if err := (&terminal{err: &said}).reviewed(app.Decided{Chats: c.messages}, c.optOut); err != nil || said.String() != c.want {
+			t.Errorf("%+v: said %q, %v", c, &said, err)
+		}
+	}
+}
 
 // TestEffectOfAnOptOut says what becomes of messages, also of those that are
 // out of Herald's hands.

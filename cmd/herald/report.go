@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,18 +31,24 @@ func (t *terminal) reportCommand(load loader) *cobra.Command {
   replies-csv  every message people wrote back
   poll-csv     the votes, split by the columns the campaign names
 
+Without --format the name of the file decides: .html, .xlsx, .json and .csv are
+written as such, everything else as text.
+
 Exits with 1, and names the rows, if the books do not account for every row.`,
 		Example: `  herald report "My first campaign"
-  herald report "My first campaign" --format html -o report.html
-  herald report "My first campaign" --format csv -o results.csv`,
+  herald report "My first campaign" -o report.html
+  herald report "My first campaign" -o results.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if t.json {
+			switch {
+			case t.json:
 				format = "json"
+			case !cmd.Flags().Changed("format"):
+				format = formatOf(output)
 			}
 			// Before a file is opened: it would be emptied.
 			if !slices.Contains(reportFormats(), format) {
-				return &usageError{err: fmt.Errorf("--format %s: it is %s", format, listed(reportFormats()))}
+				return &usageError{err: fmt.Errorf("--format %q is not possible", format), hint: "it is " + listed(reportFormats())}
 			}
 			return t.reading(cmd, load, func(a *app.App) error {
 				view, err := a.Campaign(cmd.Context(), args[0])
@@ -58,6 +64,18 @@ Exits with 1, and names the rows, if the books do not account for every row.`,
 	command.Flags().StringVar(&format, "format", "text", listed(reportFormats()))
 	command.Flags().StringVarP(&output, "output", "o", "", "write to this `file` instead of standard output")
 	return command
+}
+
+// formatOf is the format that the name of a file asks for.
+func formatOf(path string) string {
+	switch extension := strings.ToLower(filepath.Ext(path)); extension {
+	case ".html", ".xlsx", ".json", ".csv":
+		return extension[1:]
+	case ".htm":
+		return "html"
+	default:
+		return "text"
+	}
 }
 
 func reportFormats() []string {
@@ -110,7 +128,7 @@ func (t *terminal) toOutput(path string, write func(io.Writer) error) error {
 	if path == "" || path == "-" {
 		return write(t.out)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := app.CreateOutput(path)
 	if err != nil {
 		return err
 	}

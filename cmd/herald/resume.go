@@ -35,8 +35,12 @@ by it: the campaigns stay paused until their files are run.`,
 				return err
 			}
 			if !afterRestore {
-				return t.managing(cmd, load, func(m app.Manager) (app.CampaignView, error) {
-					return m.ResumeCampaign(cmd.Context(), args[0])
+				return t.managing(cmd, load, app.ChangeResume, args[0], func(m app.Manager, id string) (app.CampaignView, error) {
+					view, err := m.ResumeCampaign(cmd.Context(), id)
+					if err == nil && view.Scheduled() {
+						t.say("Scheduled again: it starts %s.", startsAt(view))
+					}
+					return view, err
 				})
 			}
 			cfg, err := load(cmd)

@@ -34,7 +34,9 @@ Counting with --dry-run works beside a run. Retrying needs it stopped first
 			if dryRun {
 				return t.reading(cmd, load, func(a *app.App) error { return t.retry(cmd.Context(), a, args[0], true, false) })
 			}
-			return t.managed(cmd, load, func(with through) error { return t.retry(cmd.Context(), with, args[0], false, yes) })
+			return t.managed(cmd, load, app.ChangeRetry, args[0], func(with through, id string) error {
+				return t.retry(cmd.Context(), with, id, false, yes)
+			})
 		},
 	}
 	command.Flags().BoolVar(&yes, "yes", false, "do not ask (live mode asks for the number of rows)")

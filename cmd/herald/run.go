@@ -79,7 +79,7 @@ to anyone twice. A file whose message or recipients have changed is refused:
 
 func (t *terminal) runCampaign(ctx context.Context, cfg app.Config, file string, f sendFlags) error {
 	if !validWait(f.wait) {
-		return &usageError{err: fmt.Errorf("--wait %s: it is one of %s", f.wait, strings.Join(app.Waits(), ", "))}
+		return &usageError{err: fmt.Errorf("--wait %q is not possible", f.wait), hint: "it is one of " + strings.Join(app.Waits(), ", ")}
 	}
 	engine, err := t.open(ctx, cfg, func(ctx context.Context) (*app.App, error) { return app.Open(ctx, cfg, t.logger(cfg)) })
 	if err != nil {
@@ -101,7 +101,7 @@ type sender interface {
 }
 
 func (t *terminal) send(ctx context.Context, engine sender, file string, f sendFlags) error {
-	f.file, f.prepare.Stdin = file, t.in
+	f.file, f.prepare.Stdin, f.prepare.Now = file, t.in, f.now
 	prepared, err := engine.Prepare(ctx, file, f.prepare)
 	if err != nil {
 		return err
@@ -288,6 +288,10 @@ func (t *terminal) finish(ctx context.Context, engine sender, p *app.Prepared, r
 		t.detached(p)
 		return &exitError{exitInterrupted}
 	}
+	if result.Left && !t.json {
+		t.left(f)
+		return &exitError{exitInterrupted}
+	}
 	written, err := engine.WriteReports(ctx, result.Campaign.ID)
 	if err != nil {
 		return err
@@ -318,7 +322,7 @@ func (t *terminal) finish(ctx context.Context, engine sender, p *app.Prepared, r
 	if !written.Balanced() {
 		return app.Unbalanced(result.Campaign.ID)
 	}
-	if result.Interrupted || result.Detached {
+	if result.Interrupted || result.Detached || result.Left {
 		return &exitError{exitInterrupted}
 	}
 	if written.Missed() > f.maxFailed {
@@ -334,6 +338,14 @@ func (t *terminal) detached(p *app.Prepared) {
 	t.say("The service goes on with it. To watch, or to stop it:")
 	t.say("  %s --watch", t.next("status", p.Campaign.Name))
 	t.say("  %s", t.next("pause", p.Campaign.Name))
+}
+
+// left says that the service was stopped that sent the campaign.
+func (t *terminal) left(f sendFlags) {
+	t.say("")
+	t.say("The service was stopped. Nothing is lost: the campaign waits. To go on, start the service again, or run the file:")
+	t.say("  herald serve%s", t.given)
+	t.say("  %s", t.next("run", f.file))
 }
 
 // stoppedWaiting says what the run was still waiting for.

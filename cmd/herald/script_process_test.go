@@ -41,9 +41,9 @@ func background(ts *testscript.TestScript, name string, tty bool, args []string)
 	p.command = exec.Command(path, args...)
 	p.command.Dir = ts.MkAbs(".")
 	for _, name := range []string{
-		"PATH", "HOME", "TMPDIR", "TZ", "TERM", "NO_COLOR", "CLICOLOR_FORCE", "GOCOVERDIR",
+		"PATH", "HOME", "TMPDIR", "TZ", "TERM", "NO_COLOR", "CLICOLOR_FORCE", "GOCOVERDIR", "GORACE",
 		"HERALD_MODE", "HERALD_DATA_DIR", "HERALD_PERISKOPE_BASE_URL", "HERALD_PERISKOPE_TOKEN",
-		"HERALD_SANDBOX_SPEED", "HERALD_LOG_LEVEL", "HERALD_LISTEN",
+		"HERALD_SANDBOX_SPEED", "HERALD_LOG_LEVEL", "HERALD_LISTEN", "HERALD_PERISKOPE_WEBHOOK_KEY",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			p.command.Env = append(p.command.Env, name+"="+value)

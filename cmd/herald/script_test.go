@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("TERM", "xterm-256color")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else every process ends a second later with -race
 			env.Values[processesKey{}] = map[string]*process{}
 			return nil
 		},

@@ -33,6 +33,9 @@ stops it cleanly; the next one goes on where it stopped.
 			if err != nil {
 				return err
 			}
+			if err := app.NotServed(cmd.Context(), cfg, t.logger(cfg)); err != nil { // which the port in use would hide
+				return err
+			}
 			if err := app.CanListen(cmd.Context(), cfg); err != nil { // before a data directory is made for nothing
 				return err
 			}

@@ -80,7 +80,11 @@ func (t *terminal) why(v app.CampaignView) string {
 	if v.Why() == "" {
 		return ""
 	}
-	return t.below("  why:   ", v.Why()) + t.below("  next:  ", t.complete(v.Next()))
+	why := t.below("  why:   ", v.Why())
+	if v.Next() == "" {
+		return why
+	}
+	return why + t.below("  next:  ", t.complete(v.Next()))
 }
 
 // below is text behind a prefix as it goes to standard output.
@@ -101,6 +105,11 @@ func heldWords(v app.CampaignView) string {
 	return strings.Join(words, ", ")
 }
 
+// startsAt is when a scheduled campaign starts, in this machine's zone.
+func startsAt(v app.CampaignView) string {
+	return at(v.StartAt) + " " + v.StartAt.Local().Format("MST")
+}
+
 // statusLine is a campaign in one line.
 func statusLine(v app.CampaignView) string {
 	state := string(v.State)
@@ -108,8 +117,16 @@ func statusLine(v app.CampaignView) string {
 		state += ": " + strings.ReplaceAll(string(v.Reason), "_", " ")
 	}
 	switch {
+	case v.HeldBack():
+		state = "held back: this is a restored copy"
+	case v.Unattended():
+		state += ": nobody waits for its start"
+	case !v.StoppedAt.IsZero():
+		state = "stopped: nobody is sending"
 	case v.Interrupted:
 		state = "interrupted: nobody is sending"
+	case v.Scheduled():
+		state += ": starts " + startsAt(v)
 	case v.HeldAll():
 		state = "held: " + heldWords(v)
 	case len(v.Held) > 0:

@@ -56,7 +56,9 @@ Listing works beside a run. --assume-sent and --resend need it stopped first
 			if !f.assumeSent && !f.resend {
 				return t.reading(cmd, load, func(a *app.App) error { return t.listUnknowns(cmd.Context(), a, args[0], f.full) })
 			}
-			return t.managed(cmd, load, func(with through) error { return t.resolve(cmd.Context(), with, args[0], f) })
+			return t.managed(cmd, load, app.ChangeUnknowns, args[0], func(with through, id string) error {
+				return t.resolve(cmd.Context(), with, id, f)
+			})
 		},
 	}
 	flags := command.Flags()
