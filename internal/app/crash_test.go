@@ -61,10 +61,24 @@ func newKiller(t *testing.T) *faults.Killer {
 func (th *theater) killChild(killer *faults.Killer, p part, strike faults.Strike) {
 	th.t.Helper()
 	ended, err := killer.Strike(th.t.Context(), th.child(p, faults.Plan{}), strike)
+	if errors.Is(err, faults.ErrIdle) {
+		th.tellStates()
+	}
 	check(th.t, err)
 	if ended {
 		th.t.Error("the child was done before it was killed: the campaign is too short")
 	}
+}
+
+// tellStates logs why nobody sends, as far as the ledger knows.
+func (th *theater) tellStates() {
+	th.t.Helper()
+	a := th.open()
+	all, err := a.store.Campaigns(th.t.Context())
+	for _, c := range all {
+		th.t.Logf("%s is %s %s %s", c.ID, c.State, c.Reason, c.Detail)
+	}
+	check(th.t, errors.Join(err, a.Close()))
 }
 
 // TestInterruptedAgainAndAgain stops a run the way SIGINT does, at random
