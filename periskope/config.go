@@ -1,7 +1,9 @@
 package periskope
 
 import (
+	"cmp"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -90,18 +92,33 @@ func (c Config) validate() (*url.URL, error) {
 	case c.HeaderTimeout < 0:
 		return nil, fmt.Errorf("header_timeout: must not be negative")
 	}
-	u, err := url.Parse(c.BaseURL)
+	u, err := parseBaseURL(c.BaseURL, c.AllowInsecure)
+	if err != nil {
+		return nil, fmt.Errorf("base_url: %w", err)
+	}
+	return u, nil
+}
+
+// CheckBaseURL says what is wrong with a text as Config.BaseURL, in words that
+// go on after its name; nil: nothing is.
+func CheckBaseURL(text string) error {
+	_, err := parseBaseURL(cmp.Or(text, DefaultBaseURL), false)
+	return err
+}
+
+func parseBaseURL(text string, insecure bool) (*url.URL, error) {
+	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("base_url: is not a URL; it looks like %s", DefaultBaseURL)
+		return nil, fmt.Errorf("is not a URL; it looks like %s", DefaultBaseURL)
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return nil, fmt.Errorf("base_url: must be absolute, like %s", DefaultBaseURL)
+		return nil, fmt.Errorf("must be absolute, like %s", DefaultBaseURL)
 	case u.User != nil:
-		return nil, fmt.Errorf("base_url: must not hold a user name or password; the token has its own setting")
+		return nil, errors.New("must not hold a user name or password; the token has its own setting")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fmt.Errorf("base_url: must not have a query or fragment")
-	case u.Scheme == "http" && !c.AllowInsecure && !loopback(u.Hostname()):
-		return nil, fmt.Errorf("base_url: %s is plain http: the token would travel in clear; use https", u.Host)
+		return nil, errors.New("must not have a query or fragment")
+	case u.Scheme == "http" && !insecure && !loopback(u.Hostname()):
+		return nil, errors.New("is plain http: the token would travel in clear; use https")
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = strings.TrimRight(u.RawPath, "/")

@@ -337,7 +337,11 @@ func (c *Config) readToken() error {
 	if err != nil {
 		return c.unreadable("periskope.token_file", "name a file that holds only the API token; a relative path begins at the working directory", err)
 	}
-	c.Periskope.Token = periskope.Token(strings.TrimSpace(string(content)))
+	words := strings.Fields(string(content))
+	if len(words) != 1 {
+		return c.invalid("periskope.token_file", fmt.Sprintf("has %d words in it", len(words)), "name a file that holds only the API token")
+	}
+	c.Periskope.Token = periskope.Token(words[0])
 	return nil
 }
 
@@ -400,6 +404,9 @@ func (c *Config) validate() error {
 	}
 	if info, err := os.Stat(c.DataDir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
 		return c.invalid("data_dir", fmt.Sprintf("is %q, a file or below one", c.DataDir), "name a folder; one that does not exist is made")
+	}
+	if err := periskope.CheckBaseURL(c.Periskope.BaseURL); err != nil {
+		return c.invalid("periskope.base_url", err.Error(), "leave it out for the production API, or give what every path of the API is appended to")
 	}
 	if !isAddress(c.Listen) {
 		return c.invalid("listen", fmt.Sprintf("is %q", masked(c.Listen)), "host:port, e.g. 127.0.0.1:8484; port 0 takes any that is free")

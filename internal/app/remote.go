@@ -357,8 +357,12 @@ func ask[Out any](ctx context.Context, r *Remote, name string, in any) (Out, err
 		}
 		return out, t.err()
 	case http.StatusUnauthorized, http.StatusNotFound:
-		// Something else has taken over the port of a service that is gone.
-		return out, &campaign.Error{Code: campaign.CodeUnavailable, What: "the service does not know this command", Hint: "start it again with `herald serve`"}
+		// Something else has taken over the port of a service that is gone; it may
+		// be the next service.
+		return out, &campaign.Error{
+			Code: campaign.CodeUnavailable, What: "the service does not know this command", Hint: "start it again with `herald serve`",
+			Err: noAnswerError{errors.New(response.Status)},
+		}
 	default:
 		return out, fmt.Errorf("ask the service: HTTP status %d", response.StatusCode)
 	}

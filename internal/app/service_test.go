@@ -617,6 +617,21 @@ func TestWhyAServiceDoesNotAnswer(t *testing.T) {
 	}
 }
 
+// TestWatchesUntilAnotherServiceHasThePort: a service that was started anew on
+// the same address refuses the key of the one before it.
+func TestWatchesUntilAnotherServiceHasThePort(t *testing.T) {
+	t.Parallel()
+	next := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	t.Cleanup(next.Close)
+	dir := t.TempDir()
+	check(t, os.WriteFile(filepath.Join(dir, addressFile), []byte(`{"key": "another"}`), 0o600))
+	r := &Remote{App: &App{dir: dir}, at: address{URL: next.URL + "/", Key: "its own"}, client: next.Client()}
+	result, err := r.WatchCampaign(t.Context(), "c", RunOptions{})
+	if err != nil || !result.Detached {
+		t.Errorf("goes on without this command: %v, %v", result.Detached, err)
+	}
+}
+
 // TestServesAfterAServiceThatIsGone, whatever it left, and whoever has its port.
 func TestServesAfterAServiceThatIsGone(t *testing.T) {
 	t.Parallel()
