@@ -19,7 +19,6 @@ import (
 
 const (
 	maxSendAnswer = 64 << 10 // bytes of a send answer that are read
-	maxListAnswer = 32 << 20 // bytes of any other answer that are read
 	maxRaw        = 4 << 10  // bytes of an error answer that are kept
 )
 
@@ -37,6 +36,7 @@ type Client struct {
 	// gets through httptrace.
 	traced  bool
 	timeout time.Duration
+	maxList int64
 	begin   time.Duration       // beginTimeout; tests shorten it
 	auth    func() *credentials // a function, so that fmt cannot print it, whatever the verb
 	agent   []string
@@ -67,6 +67,7 @@ func New(config Config) (*Client, error) {
 		base:      base,
 		transport: config.Transport,
 		timeout:   config.Timeout,
+		maxList:   int64(config.MaxListAnswer),
 		begin:     beginTimeout,
 		auth:      func() *credentials { return auth },
 		agent:     []string{config.UserAgent},
@@ -394,7 +395,7 @@ func (a *answer) unusable(op string, err error) error {
 // get makes a call that is no send and reads its answer with the function given. A
 // 2xx answer that cannot be used is a *ResponseError.
 func get[T any](ctx context.Context, c *Client, call call, read func([]byte) (T, error)) (v T, meta Meta, err error) {
-	call.limit = maxListAnswer
+	call.limit = c.maxList
 	a, err := c.do(ctx, call)
 	if err != nil {
 		return v, metaOf(err), err
@@ -411,7 +412,7 @@ func get[T any](ctx context.Context, c *Client, call call, read func([]byte) (T,
 // stream is get for an answer that is not held. After an error, what read has
 // made of it does not count.
 func (c *Client) stream(ctx context.Context, call call, read func(io.Reader) error) (Meta, error) {
-	call.limit, call.stream = maxListAnswer, read
+	call.limit, call.stream = c.maxList, read
 	a, err := c.do(ctx, call)
 	if err != nil {
 		return metaOf(err), err

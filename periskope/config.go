@@ -41,6 +41,9 @@ type Config struct {
 	// HeaderTimeout bounds the wait for an answer to begin once the request is
 	// written; 0 means 15 s.
 	HeaderTimeout time.Duration
+	// MaxListAnswer is how many bytes of an answer other than that to a send are
+	// read; 0 means 32 MiB.
+	MaxListAnswer int
 	// UserAgent names the program; empty means "herald".
 	UserAgent string
 }
@@ -67,6 +70,9 @@ func (c Config) withDefaults() Config {
 	if c.HeaderTimeout == 0 {
 		c.HeaderTimeout = 15 * time.Second
 	}
+	if c.MaxListAnswer == 0 {
+		c.MaxListAnswer = 32 << 20
+	}
 	if c.UserAgent == "" {
 		c.UserAgent = "herald"
 	}
@@ -91,6 +97,8 @@ func (c Config) validate() (*url.URL, error) {
 		return nil, fmt.Errorf("timeout: must not be negative")
 	case c.HeaderTimeout < 0:
 		return nil, fmt.Errorf("header_timeout: must not be negative")
+	case c.MaxListAnswer < 0:
+		return nil, fmt.Errorf("max_list_answer: must not be negative")
 	}
 	u, err := parseBaseURL(c.BaseURL, c.AllowInsecure)
 	if err != nil {

@@ -34,8 +34,10 @@ const (
 	// serviceInFlight is how many calls all senders of a service may have under
 	// way at once.
 	serviceInFlight = 512
-	// closeTimeout bounds how long requests under way may take at the end.
-	closeTimeout = 10 * time.Second
+	// closeTimeout bounds how long requests under way may take at the end. One
+	// that cancels a campaign waits for its calls under way, which take half a
+	// minute at most.
+	closeTimeout = 45 * time.Second
 )
 
 // Serve runs a service until ctx ends, and drains it then: calls under way come

@@ -127,6 +127,10 @@ func (s *Service) persist(ctx context.Context, r *run) (RunResult, error) {
 	for {
 		result, err := r.loop(ctx)
 		now, lookErr := s.app.store.Campaign(context.WithoutCancel(ctx), r.prepared.Campaign.ID)
+		if lookErr == nil && now.State == campaign.StateCanceled { // meanwhile, and whatever failed failed for that
+			result.Campaign = now
+			return result, nil
+		}
 		stuck := lookErr != nil || now.State == campaign.StateRunning || now.State == campaign.StateTracking || now.State == campaign.StateScheduled
 		if err == nil || ctx.Err() != nil || !stuck {
 			return result, err

@@ -274,7 +274,8 @@ func TestCancelTakesOutWhatIsQueued(t *testing.T) {
 // next service does.
 func TestCancelWithoutAService(t *testing.T) {
 	t.Parallel()
-	th := newTheater(t, inReality)
+	// So slow that nothing has gone out of the provider's queue by the end.
+	th := newTheater(t, func(c *sandbox.Config) { inReality(c); c.Speed = 0.02 })
 	cancel := func(name string) Canceled {
 		a, err := OpenToDecide(t.Context(), th.cfg, slog.New(slog.DiscardHandler))
 		check(t, err)
@@ -357,10 +358,9 @@ func TestServiceGoesOnAfterAStop(t *testing.T) {
 func TestServiceStartsWhenItsTimeHasCome(t *testing.T) {
 	t.Parallel()
 	th := newTheater(t, nil)
-	start := time.Now().Truncate(time.Second).Add(2 * time.Second)
-	file := th.campaign("later", 1, 5, "schedule: { start: "+start.Format(time.RFC3339)+" }\npace: { rate: unlimited }\n")
 	s := th.serve()
-	id := s.start(file)
+	start := time.Now().Truncate(time.Second).Add(8 * time.Second)
+	id := s.start(th.campaign("later", 1, 5, "schedule: { start: "+start.Format(time.RFC3339)+" }\npace: { rate: unlimited }\n"))
 	s.until(id, isIn(campaign.StateScheduled))
 	s.end() // a restart before the start loses nothing
 
@@ -491,11 +491,10 @@ func TestServiceHearsOptOutsBeforeItSends(t *testing.T) {
 func TestPausedBeforeItsStart(t *testing.T) {
 	t.Parallel()
 	th := newTheater(t, nil)
-	start := time.Now().Truncate(time.Second).Add(2 * time.Second)
-	file := th.campaign("later", 1, 5, "schedule: { start: "+start.Format(time.RFC3339)+" }\npace: { rate: unlimited }\n")
 	s := th.serve()
 	defer s.end()
-	id := s.start(file)
+	start := time.Now().Truncate(time.Second).Add(8 * time.Second)
+	id := s.start(th.campaign("later", 1, 5, "schedule: { start: "+start.Format(time.RFC3339)+" }\npace: { rate: unlimited }\n"))
 	s.until(id, isIn(campaign.StateScheduled))
 	_, err := s.remote.PauseCampaign(t.Context(), "later")
 	check(t, err)
@@ -652,5 +651,24 @@ func TestServesAfterAServiceThatIsGone(t *testing.T) {
 	defer s.end()
 	if err := NotServed(t.Context(), th.cfg, slog.New(slog.DiscardHandler)); campaign.CodeOf(err) != campaign.CodeConflict {
 		t.Errorf("beside a service: %v", err)
+	}
+}
+
+// TestCanceledAtOnce: a cancel that comes while the sending begins is an end
+// that somebody asked for, and no trouble.
+func TestCanceledAtOnce(t *testing.T) {
+	t.Parallel()
+	th := newTheater(t, nil)
+	s := th.serve()
+	for i := range 40 {
+		id := s.start(th.campaign(fmt.Sprintf("slow %d", i), 1, 3, "pace: { rate: 1/s, in_flight: 1 }\n"))
+		_, _, err := s.remote.CancelCampaign(t.Context(), string(id))
+		check(t, err)
+	}
+	s.end()
+	for line := range strings.Lines(th.log.String()) {
+		if strings.Contains(line, "campaign stopped") {
+			t.Error(line)
+		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // readyTimeout bounds the wait for a starting server. It is ready within
-// 30 ms, unless it has to recover large files first.
-const readyTimeout = 10 * time.Second
+// 30 ms, unless it has to recover large files first, or the machine is busy.
+const readyTimeout = time.Minute
 
 // ErrClosed is returned by a server that was closed.
 var ErrClosed = errors.New("embedded nats-server is closed")
