@@ -98,7 +98,7 @@ func newRig(t *testing.T, s settings) *rig {
 	broker, err := natsd.Start(t.Context(), natsd.Config{StoreDir: filepath.Join(dir, "nats")})
 	check(t, err)
 	t.Cleanup(broker.Close)
-	r.conn, err = stream.Connect(t.Context(), stream.Config{InProcess: broker, FetchWait: 100 * time.Millisecond, AckWait: s.ackWait})
+	r.conn, err = stream.Connect(t.Context(), stream.Config{InProcess: broker, FetchWait: 100 * time.Millisecond, PublishTimeout: time.Minute, AckWait: s.ackWait})
 	check(t, err)
 	t.Cleanup(func() { check(t, r.conn.Close(context.WithoutCancel(t.Context()))) })
 	r.consumer, err = r.conn.Sender(t.Context(), r.seeded.Sender.ID, stream.Tuning{InFlight: 64})
@@ -328,7 +328,11 @@ func TestEachFaultIsHeldAgainstTheRightOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test.fault.Next = 1
-			r := newRig(t, settings{sandbox: sandbox.Config{Faults: []sandbox.Fault{test.fault}}, timeout: 700 * time.Millisecond})
+			set := settings{sandbox: sandbox.Config{Faults: []sandbox.Fault{test.fault}}}
+			if test.fault.Delay > 0 {
+				set.timeout = 5 * time.Second // it ends by nothing else
+			}
+			r := newRig(t, set)
 			r.stage(1)
 			stop := r.start()
 			r.verdicts(1, campaign.VerdictDone)
@@ -654,7 +658,7 @@ func TestOutagePausesTheCampaign(t *testing.T) {
 // returns, and no new one begins.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, settings{rows: 40, sandbox: sandbox.Config{Latency: sandbox.Range{Min: 200 * time.Millisecond, Max: 400 * time.Millisecond}}})
+	r := newRig(t, settings{rows: 40, sandbox: sandbox.Config{Latency: sandbox.Range{Min: 1500 * time.Millisecond, Max: 2 * time.Second}}})
 	r.cfg.Pace.InFlight = 8
 	r.stage(40)
 	stop := r.start()

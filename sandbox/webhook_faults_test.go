@@ -121,7 +121,7 @@ func TestRetriesUntilTheReceiverSaysYes(t *testing.T) {
 
 func TestRetriesEnd(t *testing.T) {
 	t.Parallel()
-	b, r := hurried(t, Config{Instant: true, Webhooks: Webhooks{Tries: 3, Timeout: 50 * time.Millisecond}}), newReceiver(t)
+	b, r := hurried(t, Config{Instant: true, Webhooks: Webhooks{Tries: 3, Timeout: 3 * time.Second}}), newReceiver(t)
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) }) // before the receiver closes, which waits for its requests
 	r.refuse = func(before int, _ []byte) int {

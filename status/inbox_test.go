@@ -587,7 +587,7 @@ func TestTheInboxRuns(t *testing.T) {
 	}()
 	m.deliver("message.ack.updated", m.own(1, map[string]any{"ack": "4"}))
 	m.inbox.Poke()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for m.row(1).Status != campaign.StatusRead {
 		if time.Now().After(deadline) {
 			t.Fatal("it was not folded")

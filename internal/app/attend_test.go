@@ -19,7 +19,7 @@ func hangs(t *testing.T, configure func(*sandbox.Config), faults ...sandbox.Faul
 	t.Helper()
 	return newTheater(t, func(c *sandbox.Config) {
 		c.Faults = append([]sandbox.Fault{{
-			Kind: sandbox.FaultHang, When: sandbox.FaultAfter, Delay: 3 * time.Second, Numbers: []string{number(hanging)}, Next: 1,
+			Kind: sandbox.FaultHang, When: sandbox.FaultAfter, Delay: 10 * time.Second, Numbers: []string{number(hanging)}, Next: 1,
 		}}, faults...)
 		if configure != nil {
 			configure(c)

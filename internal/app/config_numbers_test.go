@@ -106,11 +106,11 @@ func TestFilesOfSecretsThatCannotBeRead(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty")
 	check(t, os.WriteFile(empty, nil, 0o600))
 	for name, test := range map[string]struct{ key, value, want string }{
-		"no token file":        {"token_file", "sk-canary", "periskope.token_file cannot be read: "},
-		"a folder":             {"token_file", ".", "periskope.token_file cannot be read: "},
+		"no token file":          {"token_file", "sk-canary", "periskope.token_file cannot be read: "},
+		"a folder":               {"token_file", ".", "periskope.token_file cannot be read: "},
 		"a token file with none": {"token_file", empty, "periskope.token_file has 0 words in it"},
-		"no key file":          {"webhook_key_file", "pk-canary", "periskope.webhook_key_file cannot be read: "},
-		"a key file with none": {"webhook_key_file", empty, "periskope.webhook_key_file has 0 keys in it"},
+		"no key file":            {"webhook_key_file", "pk-canary", "periskope.webhook_key_file cannot be read: "},
+		"a key file with none":   {"webhook_key_file", empty, "periskope.webhook_key_file has 0 keys in it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -149,7 +149,7 @@ func (th *theater) wantLeft(plan faults.Plan) {
 	if plan.Point == faults.HalfWritten && plan.Bytes > lengthOfHeader {
 		broken = 1
 	}
-	if n := th.api.brokenOff(); n != broken {
+	if n := th.awaitBroken(broken); n != broken {
 		th.t.Errorf("%d requests broke off in the body at %s, want %d", n, plan, broken)
 	}
 	want := map[campaign.Status]int64{campaign.StatusQueued: int64(plan.Pass - 1)}
@@ -188,6 +188,21 @@ func (th *theater) wantLeft(plan faults.Plan) {
 // lengthOfHeader is less than that of any send, and more than where TestCrashPoints cuts a header.
 const lengthOfHeader = 200
 
+// awaitBroken waits until so many requests broke off, and says how many did.
+func (th *theater) awaitBroken(n int) int {
+	th.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for timeout := time.After(patience); th.api.brokenOff() < n; {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			return th.api.brokenOff()
+		}
+	}
+	return th.api.brokenOff()
+}
+
 // awaitTaken waits until the provider has taken so many messages, a while at
 // most, and then for what may be one too many.
 func (th *theater) awaitTaken(n int) int {
@@ -195,7 +210,7 @@ func (th *theater) awaitTaken(n int) int {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	settled := 0
-	for timeout := time.After(5 * time.Second); ; {
+	for timeout := time.After(patience); ; {
 		if len(th.sim.Acceptances()) >= n {
 			if settled++; settled > 5 { // ten times its latency
 				return len(th.sim.Acceptances())

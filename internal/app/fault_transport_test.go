@@ -35,7 +35,7 @@ func TestCampaignBehindAFaultyTransport(t *testing.T) {
 		"reset after it was sent": {rule: faults.Rule{Kind: faults.ResetAfter}, found: strikes},
 		"no answer":               {rule: faults.Rule{Kind: faults.Hang}, found: strikes},
 		"a slow answer":           {rule: faults.Rule{Kind: faults.Delay, Wait: 300 * time.Millisecond}},
-		"an answer too slow":      {rule: faults.Rule{Kind: faults.Delay, Wait: 3 * time.Second}, found: strikes},
+		"an answer too slow":      {rule: faults.Rule{Kind: faults.Delay, Wait: 15 * time.Second}, found: strikes},
 		"a web page":              {rule: faults.Rule{Kind: faults.HTML}, found: strikes},
 		"no JSON":                 {rule: faults.Rule{Kind: faults.WrongBody, Body: `{"queue_id":`}, found: strikes},
 		"an empty body":           {rule: faults.Rule{Kind: faults.WrongBody}, found: strikes},
@@ -60,7 +60,7 @@ func TestCampaignBehindAFaultyTransport(t *testing.T) {
 			rule := test.rule
 			rule.Nth = []int{3, 12}
 			transport := faults.NewTransport(wire, 1, rule)
-			th.tuning.transport, th.tuning.callTimeout, th.tuning.firstRetry = transport, time.Second, 50*time.Millisecond
+			th.tuning.transport, th.tuning.callTimeout, th.tuning.firstRetry = transport, 5*time.Second, 50*time.Millisecond
 			file := th.text(recipients, "pace: { rate: 100/s, in_flight: 2 }\n")
 			for range strikes * min(test.exit, 1) { // each strike ends a run
 				if _, err := th.run(t.Context(), file, PrepareOptions{}, RunOptions{}); ExitCode(err) != test.exit {

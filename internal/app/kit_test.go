@@ -282,6 +282,10 @@ func (a *api) url() string { return "http://" + a.address + "/v1" }
 func (a *api) up() {
 	a.t.Helper()
 	listener, err := new(net.ListenConfig).Listen(a.t.Context(), "tcp", a.address)
+	for until := time.Now().Add(patience); err != nil && time.Now().Before(until); { // somebody else's for a moment
+		<-time.After(10 * time.Millisecond)
+		listener, err = new(net.ListenConfig).Listen(a.t.Context(), "tcp", a.address)
+	}
 	check(a.t, err)
 	server, done := &http.Server{Handler: a, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}, make(chan struct{})
 	go func() {

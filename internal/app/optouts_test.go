@@ -385,7 +385,7 @@ func TestNoSendFollowsAnOptOut(t *testing.T) {
 func TestServiceTakesOutWhatIsQueued(t *testing.T) {
 	t.Parallel()
 	th := newTheater(t, func(c *sandbox.Config) { c.OnDisconnected = sandbox.DisconnectedHold })
-	file := th.campaign("queued", 1, 12, "pace: { rate: 20/s, in_flight: 1 }\n")
+	file := th.campaign("queued", 1, 12, "pace: { rate: 4/s, in_flight: 1 }\n")
 	s := th.serve()
 	defer s.end()
 	id := s.start(file)

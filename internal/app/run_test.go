@@ -120,16 +120,17 @@ func TestPauseAndResumeAtTheTerminal(t *testing.T) {
 	var asked, resumed bool
 	var quiet int
 	var held int64
+	underWay := func(p Progress) int64 { return p.Totals.ByStatus[campaign.StatusSubmitting] }
 	result, err := th.run(t.Context(), file, PrepareOptions{}, RunOptions{Control: controls, Progress: func(p Progress) {
 		switch {
 		case !asked && p.Accepted() > 20:
 			asked = true
 			controls <- ControlPause
-		case asked && !resumed && p.Campaign.State == campaign.StatePaused:
-			if quiet++; quiet == 2 { // what was under way has come back
+		case asked && !resumed && p.Campaign.State == campaign.StatePaused && underWay(p) == 0:
+			if quiet++; quiet == 1 {
 				held = p.Accepted()
 			}
-			if quiet == 5 {
+			if quiet == 4 {
 				if p.Accepted() != held {
 					t.Errorf("%d messages were accepted during the pause", p.Accepted()-held)
 				}
@@ -208,8 +209,8 @@ func TestOutageThatEndsInTime(t *testing.T) {
 	progress := whenAccepted(30, func() {
 		th.api.down()
 		time.AfterFunc(1500*time.Millisecond, func() {
+			defer close(back)
 			th.api.up()
-			close(back)
 		})
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -344,7 +345,7 @@ func TestAbortedImportLeavesNothingBehind(t *testing.T) {
 func TestScheduledStart(t *testing.T) {
 	t.Parallel()
 	th := newTheater(t, nil)
-	start := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	start := time.Now().Add(8 * time.Second).Truncate(time.Second)
 	file := th.text(5, "schedule: { start: \""+start.Format(time.RFC3339)+"\" }\n")
 	scheduled := false
 	result, err := th.run(t.Context(), file, PrepareOptions{}, RunOptions{Progress: func(p Progress) {

@@ -179,7 +179,7 @@ func raw(serve func(*net.TCPConn)) func(*testing.T) periskope.Config {
 func slow(serve func(*net.TCPConn)) func(*testing.T) periskope.Config {
 	return func(t *testing.T) periskope.Config {
 		t.Helper()
-		return periskope.Config{BaseURL: rawServer(t, func(conn *net.TCPConn) { serve(conn); untilClosed(conn) }), Timeout: 150 * time.Millisecond}
+		return periskope.Config{BaseURL: rawServer(t, func(conn *net.TCPConn) { serve(conn); untilClosed(conn) }), Timeout: 3 * time.Second}
 	}
 }
 

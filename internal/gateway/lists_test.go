@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/herald-campaigns/herald/campaign"
+	"github.com/herald-campaigns/herald/periskope"
 )
 
 const testChat = campaign.ChatID(testNumber + "@c.us")
@@ -188,6 +190,7 @@ func TestListsInTrouble(t *testing.T) {
 		noRoute  = `{"code":"NOT_FOUND_ERROR","message":"Route not found"}`
 		noChat   = `{"code":"NOT_FOUND_ERROR","message":"Chat not found — no chat with the given chat_id exists for the phone"}`
 		badPhone = `{"code":"VALIDATION_ERROR","fields":{"x-phone":{"message":"unknown"}}}`
+		longest  = 1 << 20
 	)
 	for name, test := range map[string]struct {
 		status         int
@@ -211,11 +214,13 @@ func TestListsInTrouble(t *testing.T) {
 		"empty answer":      {200, "", campaign.CodeUnavailable, campaign.CodeUnavailable},
 		"something else":    {200, `{"ok":true}`, campaign.CodeUnavailable, campaign.CodeUnavailable},
 		"half":              {200, `[{"queue_id":`, campaign.CodeUnavailable, campaign.CodeUnavailable},
-		"too long":          {200, "[" + strings.Repeat(" ", 33<<20) + "]", campaign.CodeNotFound, campaign.CodeNotFound},
+		"too long":          {200, "[" + strings.Repeat(" ", longest) + "]", campaign.CodeNotFound, campaign.CodeNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			gateway := serve(t, answer(test.status, test.body))
+			server := httptest.NewServer(answer(test.status, test.body))
+			t.Cleanup(server.Close)
+			gateway := newGateway(t, periskope.Config{BaseURL: server.URL, MaxListAnswer: longest})
 			if _, err := jobsOf(t, gateway, testSender); campaign.CodeOf(err) != test.jobs {
 				t.Errorf("jobs: %v, want code %q", err, test.jobs)
 			}
