@@ -30,7 +30,7 @@ func (s Spec) MessageHash(fileContentHash ...string) string {
 
 // withoutFolder is a template whose local attachment is named by its base name.
 func withoutFolder(t Template) Template {
-	if t.Media != nil && !templated(t.Media.File) {
+	if t.Media != nil && !Templated(t.Media.File) {
 		media := *t.Media
 		media.File = path.Base(filepath.ToSlash(media.File))
 		if t.Media.File == "" {

@@ -298,24 +298,21 @@ func (f *fileReader) media(s section) *MediaTemplate {
 		s.conflict("file", "url and file exclude each other", "keep url for an attachment on the web, file for one on this machine")
 	case !s.has("url") && !s.has("file"):
 		s.wants("url", "say where the attachment is: url: https://… or file: flyer.png")
-	case m.URL != "" && !webURL.MatchString(m.URL) && !templated(m.URL):
+	case m.URL != "" && !webURL.MatchString(m.URL) && !Templated(m.URL):
 		s.quietly("url", "an address begins with https:// or http://", "write the whole address; a file on this machine goes under file:")
 	case webURL.MatchString(m.File):
 		s.quietly("file", "this is an address on the web, not a file", "put it under url:")
 	}
 	m.Filename, _ = s.text("filename")
-	if strings.ContainsAny(m.Filename, `/\`) && !templated(m.Filename) {
+	if strings.ContainsAny(m.Filename, `/\`) && !Templated(m.Filename) {
 		s.bad("filename", "a file name has no folders", "write only the name the recipient sees, for example invoice.pdf")
 	}
 	m.MIME, _ = s.text("mimetype")
-	if m.MIME != "" && !mimeType.MatchString(m.MIME) && !templated(m.MIME) {
+	if m.MIME != "" && !mimeType.MatchString(m.MIME) && !Templated(m.MIME) {
 		s.bad("mimetype", "this is no MIME type", "write one such as application/pdf, or remove the key: it is guessed from the file name")
 	}
 	return m
 }
-
-// templated says whether a value is known only when it is rendered.
-func templated(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
 
 func (f *fileReader) poll(s section) *PollTemplate {
 	p := &PollTemplate{}

@@ -1,6 +1,9 @@
 package campaign
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Spec is a campaign file (design §7) after parsing and validation. It is
 // frozen into the ledger when the campaign is created.
@@ -57,6 +60,10 @@ type Template struct {
 	ReplyTo     string         `yaml:"reply_to" json:"reply_to,omitempty"`
 	LinkPreview *bool          `yaml:"link_preview" json:"link_preview,omitempty"` // nil means the provider's default, on
 }
+
+// Templated says whether a value of a campaign file is known only when it is
+// rendered.
+func Templated(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") }
 
 // Kind is the kind that the message will be of.
 func (t Template) Kind() Kind { return kindOfParts(t.Poll != nil, t.Media != nil) }

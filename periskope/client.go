@@ -67,7 +67,7 @@ func New(config Config) (*Client, error) {
 		base:      base,
 		transport: config.Transport,
 		timeout:   config.Timeout,
-		maxList:   int64(config.MaxListAnswer),
+		maxList:   config.MaxListAnswer,
 		begin:     beginTimeout,
 		auth:      func() *credentials { return auth },
 		agent:     []string{config.UserAgent},

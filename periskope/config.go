@@ -43,7 +43,7 @@ type Config struct {
 	HeaderTimeout time.Duration
 	// MaxListAnswer is how many bytes of an answer other than that to a send are
 	// read; 0 means 32 MiB.
-	MaxListAnswer int
+	MaxListAnswer int64
 	// UserAgent names the program; empty means "herald".
 	UserAgent string
 }

@@ -225,8 +225,9 @@ func (r *Report) readTimeline(ctx context.Context, deps Deps, id campaign.ID) er
 }
 
 // readAwaited reads what a campaign that is over still waits for: messages that
-// were taken back, as it was canceled or after opt-outs. It comes before the rows, so that what is learned in between makes a report provisional that
-// need not be, never the other way round.
+// were taken back, as it was canceled or after opt-outs. It comes before the rows,
+// so that what is learned in between makes a report provisional that need not be,
+// never the other way round.
 func (r *Report) readAwaited(ctx context.Context, deps Deps, c campaign.Campaign) error {
 	if deps.Awaited == nil || !c.State.Over() {
 		return nil

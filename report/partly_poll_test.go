@@ -17,16 +17,10 @@ import (
 // partlyPoll is a campaign of two variants of which one asks and one tells: the
 // poll was delivered to 23 people, 12 of whom voted, the text to 29.
 func partlyPoll() *ledger {
-	l := newLedger(60)
-	l.campaign.Name = "Autumn meeting"
-	l.campaign.Spec.Message = campaign.Template{}
-	l.campaign.Spec.Variants = []campaign.Variant{
-		{Name: "ask", Weight: 1, Message: campaign.Template{Poll: &campaign.PollTemplate{Question: "SECRET BODY?", Options: []string{"Yes", "No"}}}},
-		{Name: "tell", Weight: 1, Message: campaign.Template{Text: "SECRET BODY"}},
-	}
-	l.campaign.Spec.Segments = []string{"city"}
-	imp := &l.campaign.Imports[0]
-	imp.Header, imp.Slugs = []string{"Name", "Mobile", "City"}, []string{"name", "mobile", "city"}
+	l := variantLedger(60, "Autumn meeting",
+		campaign.Variant{Name: "ask", Weight: 1, Message: campaign.Template{Poll: &campaign.PollTemplate{Question: "SECRET BODY?", Options: []string{"Yes", "No"}}}},
+		campaign.Variant{Name: "tell", Weight: 1, Message: campaign.Template{Text: "SECRET BODY"}},
+	)
 	cities := []string{"Pune", "Kochi"}
 	add := func(variant string, n int, status campaign.Status, change ...func(*campaign.Recipient)) {
 		for range n {
@@ -52,6 +46,17 @@ func partlyPoll() *ledger {
 	add("tell", 21, campaign.StatusDelivered)
 	add("tell", 2, campaign.StatusSent)
 	add("tell", 2, campaign.StatusFailed, exhausted)
+	return l
+}
+
+// variantLedger is an empty campaign of several messages, split by city.
+func variantLedger(rows int64, name string, variants ...campaign.Variant) *ledger {
+	l := newLedger(rows)
+	l.campaign.Name = name
+	l.campaign.Spec.Message, l.campaign.Spec.Variants = campaign.Template{}, variants
+	l.campaign.Spec.Segments = []string{"city"}
+	imp := &l.campaign.Imports[0]
+	imp.Header, imp.Slugs = []string{"Name", "Mobile", "City"}, []string{"name", "mobile", "city"}
 	return l
 }
 

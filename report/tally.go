@@ -60,7 +60,7 @@ func newTally(spec campaign.Spec) *tally {
 		b.isPoll, b.multiple = true, poll.Multiple
 		for _, option := range poll.Options {
 			// What a template comes out as, only the votes tell.
-			if !strings.Contains(option, "{{") && !strings.Contains(option, "{%") {
+			if !campaign.Templated(option) {
 				b.place(option)
 			}
 		}

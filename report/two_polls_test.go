@@ -20,16 +20,10 @@ import (
 // winners and an option each that the other has not; a third variant, gone from the
 // file since, was a poll, too. One group got the second.
 func twoPolls() *ledger {
-	l := newLedger(46)
-	l.campaign.Name = "Sommerfest"
-	l.campaign.Spec.Message = campaign.Template{}
-	l.campaign.Spec.Variants = []campaign.Variant{
-		{Name: "kurz", Weight: 1, Message: campaign.Template{Poll: &campaign.PollTemplate{Question: "SECRET BODY?", Options: []string{"Freitag", "Samstag", "Stop"}}}},
-		{Name: "lang", Weight: 1, Message: campaign.Template{Poll: &campaign.PollTemplate{Question: "SECRET BODY?", Options: []string{"Samstag", "Freitag", "Keiner"}, Multiple: true}}},
-	}
-	l.campaign.Spec.Segments = []string{"city"}
-	imp := &l.campaign.Imports[0]
-	imp.Header, imp.Slugs = []string{"Name", "Mobile", "City"}, []string{"name", "mobile", "city"}
+	l := variantLedger(46, "Sommerfest",
+		campaign.Variant{Name: "kurz", Weight: 1, Message: campaign.Template{Poll: &campaign.PollTemplate{Question: "SECRET BODY?", Options: []string{"Freitag", "Samstag", "Stop"}}}},
+		campaign.Variant{Name: "lang", Weight: 1, Message: campaign.Template{Poll: &campaign.PollTemplate{Question: "SECRET BODY?", Options: []string{"Samstag", "Freitag", "Keiner"}, Multiple: true}}},
+	)
 	add := func(variant string, n int, status campaign.Status, vote ...string) {
 		for range n {
 			l.add(status, func(r *campaign.Recipient) {

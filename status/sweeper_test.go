@@ -410,12 +410,7 @@ func TestNobodyWaitsForALongLook(t *testing.T) {
 	})
 	t.Run("votes", func(t *testing.T) {
 		t.Parallel()
-		m := openMail(t, 50)
-		for seq := range int64(50) {
-			m.send(seq + 1)
-			m.watch(seq + 1)
-		}
-		m.noList = true
+		m := fiftyPolls(t)
 		m.sweepAt(2 * time.Second)
 		m.now = m.now.Add(time.Minute)
 		for _, want := range []int{31, 19, 0} {
@@ -434,12 +429,7 @@ func TestNobodyWaitsForALongLook(t *testing.T) {
 	})
 	t.Run("votes on many campaigns", func(t *testing.T) {
 		t.Parallel()
-		m := openMail(t, 50)
-		for seq := range int64(50) {
-			m.send(seq + 1)
-			m.watch(seq + 1)
-		}
-		m.noList = true
+		m := fiftyPolls(t)
 		m.more = []campaign.ID{"cmp_2", "cmp_3"}
 		m.sweepAt(2 * time.Second)
 		m.now = m.now.Add(time.Minute)
@@ -515,4 +505,16 @@ func (m *mailroom) sweepAt(each time.Duration) {
 	client, err := periskope.New(periskope.Config{BaseURL: "http://127.0.0.1/v1", Token: "a-token", Transport: m})
 	check(m.t, err)
 	m.sweepBy(gateway.New(client, nil, gateway.Config{}), slow{wait: func() { m.now = m.now.Add(each) }})
+}
+
+// fiftyPolls were sent, and there is no list: each is asked for by itself.
+func fiftyPolls(t *testing.T) *mailroom {
+	t.Helper()
+	m := openMail(t, 50)
+	for seq := range int64(50) {
+		m.send(seq + 1)
+		m.watch(seq + 1)
+	}
+	m.noList = true
+	return m
 }

@@ -180,9 +180,10 @@ const (
 )
 
 // ReturnUnknown moves unknown rows to pending, not before a time: it is proven
-// that the message was not taken. A row that is not unknown any more, or at another hand-over than the given one,
-// stays as it is. Rows of a canceled campaign become canceled. It returns how
-// many rows it moved, and the timeline tells of them.
+// that the message was not taken. A row that is not unknown any more, or at
+// another hand-over than the given one, stays as it is. Rows of a canceled
+// campaign become canceled. It returns how many rows it moved, and the timeline
+// tells of them.
 //
 // A campaign that was tracking or completed becomes paused (operator) in the
 // same transaction, so that it has no rows to send: running it sends them.

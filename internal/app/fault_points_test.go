@@ -149,7 +149,7 @@ func (th *theater) wantLeft(plan faults.Plan) {
 	if plan.Point == faults.HalfWritten && plan.Bytes > lengthOfHeader {
 		broken = 1
 	}
-	if n := th.awaitBroken(broken); n != broken {
+	if n := await(broken, th.api.brokenOff); n != broken {
 		th.t.Errorf("%d requests broke off in the body at %s, want %d", n, plan, broken)
 	}
 	want := map[campaign.Status]int64{campaign.StatusQueued: int64(plan.Pass - 1)}
@@ -188,40 +188,29 @@ func (th *theater) wantLeft(plan faults.Plan) {
 // lengthOfHeader is less than that of any send, and more than where TestCrashPoints cuts a header.
 const lengthOfHeader = 200
 
-// awaitBroken waits until so many requests broke off, and says how many did.
-func (th *theater) awaitBroken(n int) int {
-	th.t.Helper()
+// await waits until there are so many, a while at most, and says how many there
+// are.
+func await(n int, count func() int) int {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for timeout := time.After(patience); th.api.brokenOff() < n; {
+	for timeout := time.After(patience); count() < n; {
 		select {
 		case <-tick.C:
 		case <-timeout:
-			return th.api.brokenOff()
+			return count()
 		}
 	}
-	return th.api.brokenOff()
+	return count()
 }
 
 // awaitTaken waits until the provider has taken so many messages, a while at
 // most, and then for what may be one too many.
 func (th *theater) awaitTaken(n int) int {
 	th.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	settled := 0
-	for timeout := time.After(patience); ; {
-		if len(th.sim.Acceptances()) >= n {
-			if settled++; settled > 5 { // ten times its latency
-				return len(th.sim.Acceptances())
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-timeout:
-			return len(th.sim.Acceptances())
-		}
-	}
+	taken := func() int { return len(th.sim.Acceptances()) }
+	await(n, taken)
+	<-time.After(60 * time.Millisecond) // ten times its latency
+	return taken()
 }
 
 // took says whether the provider has taken a message for the row.

@@ -113,7 +113,7 @@ func noneSuch(what, wanted, kind, shown string, names []string, none string) *ca
 // say what they came to: then any may be there.
 func hasOptions(c campaign.Campaign, where campaign.Where) error {
 	options := c.Spec.PollOptions()
-	if slices.ContainsFunc(options, func(option string) bool { return strings.Contains(option, "{{") || strings.Contains(option, "{%") }) {
+	if slices.ContainsFunc(options, campaign.Templated) {
 		return nil
 	}
 	for _, wanted := range where.Options() {

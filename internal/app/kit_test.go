@@ -281,10 +281,13 @@ func (a *api) url() string { return "http://" + a.address + "/v1" }
 
 func (a *api) up() {
 	a.t.Helper()
-	listener, err := new(net.ListenConfig).Listen(a.t.Context(), "tcp", a.address)
-	for until := time.Now().Add(patience); err != nil && time.Now().Before(until); { // somebody else's for a moment
-		<-time.After(10 * time.Millisecond)
+	var listener net.Listener
+	var err error
+	for until := time.Now().Add(patience); ; <-time.After(10 * time.Millisecond) { // somebody else's for a moment
 		listener, err = new(net.ListenConfig).Listen(a.t.Context(), "tcp", a.address)
+		if err == nil || time.Now().After(until) {
+			break
+		}
 	}
 	check(a.t, err)
 	server, done := &http.Server{Handler: a, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}, make(chan struct{})

@@ -58,7 +58,7 @@ func newLocal(s *Service) *local {
 func (l *local) publish(url string) (remove func(), err error) {
 	path := filepath.Join(l.service.app.dir, addressFile)
 	at := address{URL: url, Key: l.key, PID: os.Getpid(), Version: Version(), Mode: l.service.app.cfg.Mode}
-	err = writeFile(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(at) })
+	err = writeJSON(path, at)
 	return func() { _ = os.Remove(path) }, err // a leftover is recognized by its answer
 }
 

@@ -55,12 +55,8 @@ func Through(ctx context.Context, cfg Config, log *slog.Logger) (*Remote, error)
 	return r, err
 }
 
-func readAddress(dir string) (at address, err error) {
-	raw, err := os.ReadFile(filepath.Join(dir, addressFile))
-	if err == nil {
-		err = json.Unmarshal(raw, &at)
-	}
-	return at, err
+func readAddress(dir string) (address, error) {
+	return readJSON[address](filepath.Join(dir, addressFile))
 }
 
 // Close ends the connection; the service goes on.

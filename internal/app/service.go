@@ -97,7 +97,7 @@ func (s *Service) send(ctx context.Context, one *sending) {
 	one.mu.Unlock()
 	log := s.app.log.With("campaign_id", c.ID)
 	switch {
-	case errors.Is(err, errNotScheduled), result.Campaign.State.Over() && err == nil:
+	case result.Campaign.State.Over() && err == nil:
 		log.InfoContext(ctx, "campaign ended", "state", result.Campaign.State)
 	case result.Campaign.State == campaign.StatePaused && result.Campaign.Reason == campaign.PauseOperator:
 		log.InfoContext(ctx, "campaign paused") // somebody asked for it

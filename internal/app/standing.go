@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,7 +66,7 @@ func (a *App) markStopped(ctx context.Context) {
 }
 
 func (a *App) writeStopMark(mark stopMark) error {
-	return writeFile(filepath.Join(a.dir, stoppedFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(mark) })
+	return writeJSON(filepath.Join(a.dir, stoppedFile), mark)
 }
 
 // unmarkStopped takes the campaign out of the mark: whoever goes on with it may
@@ -91,12 +89,8 @@ func (a *App) removeStopMark() error {
 	return err
 }
 
-func (a *App) readStopMark() (mark stopMark, err error) {
-	raw, err := os.ReadFile(filepath.Join(a.dir, stoppedFile))
-	if err == nil {
-		err = json.Unmarshal(raw, &mark)
-	}
-	return mark, err
+func (a *App) readStopMark() (stopMark, error) {
+	return readJSON[stopMark](filepath.Join(a.dir, stoppedFile))
 }
 
 // stoppedAt is when the service that had the campaign was stopped in order; zero

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 
@@ -24,4 +26,19 @@ func notWritable(path string, err error, hint string) error {
 		path, err = at.Path, at.Err
 	}
 	return &campaign.Error{Code: campaign.CodeInvalid, What: "write " + path, Err: err, Hint: hint}
+}
+
+// writeJSON leaves a value in a file for another process on the data directory,
+// whole or not at all.
+func writeJSON(path string, value any) error {
+	return writeFile(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(value) })
+}
+
+// readJSON reads what writeJSON left.
+func readJSON[T any](path string) (value T, err error) {
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(raw, &value)
+	}
+	return value, err
 }

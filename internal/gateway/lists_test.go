@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -218,9 +217,7 @@ func TestListsInTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewServer(answer(test.status, test.body))
-			t.Cleanup(server.Close)
-			gateway := newGateway(t, periskope.Config{BaseURL: server.URL, MaxListAnswer: longest})
+			gateway := serveAs(t, answer(test.status, test.body), periskope.Config{MaxListAnswer: longest})
 			if _, err := jobsOf(t, gateway, testSender); campaign.CodeOf(err) != test.jobs {
 				t.Errorf("jobs: %v, want code %q", err, test.jobs)
 			}

@@ -46,9 +46,16 @@ func newGateway(t *testing.T, config periskope.Config) *Gateway {
 // serve is a gateway to an API answering with the handler.
 func serve(t *testing.T, handler http.HandlerFunc) *Gateway {
 	t.Helper()
+	return serveAs(t, handler, periskope.Config{})
+}
+
+// serveAs is serve with a client that is configured otherwise.
+func serveAs(t *testing.T, handler http.HandlerFunc, config periskope.Config) *Gateway {
+	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return newGateway(t, periskope.Config{BaseURL: server.URL})
+	config.BaseURL = server.URL
+	return newGateway(t, config)
 }
 
 // answer answers every request with the status and body.
